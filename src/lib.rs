@@ -1,0 +1,4 @@
+//! kidstamp
+
+pub mod json;
+pub mod jose;

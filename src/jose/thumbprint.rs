@@ -1,0 +1,37 @@
+//! JWK thumbprints (RFC 7638; RFC 8037 §2 for OKP keys).
+
+use super::base64url;
+use super::jwk::PublicKey;
+use crate::json::{self, Kind, Value};
+use aws_lc_rs::digest;
+
+/// The base64url SHA-256 thumbprint of a public key: 43 characters, never cut short.
+pub fn of(key: &PublicKey) -> String {
+    let members = key.required_members();
+    of_members(members.iter().map(|(name, value)| (*name, value.as_str())))
+}
+
+/// The thumbprint of a key whose type kidstamp does not know, so that it can be told from others:
+/// over all of its string members but those that describe rather than are the key (RFC 7517 §4.2 to
+/// §4.9). `None` if there is no such member.
+pub fn of_unknown(jwk: Value<'_>) -> Option<String> {
+    const DESCRIBING: [&str; 9] = ["kid", "use", "key_ops", "alg", "x5u", "x5c", "x5t", "x5t#S256", "ext"];
+    let mut members: Vec<_> = jwk
+        .members()
+        .filter(|member| member.kind() == Kind::String && !DESCRIBING.contains(&&*member.name()))
+        .filter_map(|member| Some((member.name(), member.as_str()?)))
+        .collect();
+    members.sort();
+    if members.is_empty() {
+        return None;
+    }
+    Some(of_members(members.iter().map(|(name, value)| (&**name, &**value))))
+}
+
+/// RFC 7638 §3: the required members in lexicographic order, no blanks, hashed. The caller sorts.
+fn of_members<'m>(members: impl Iterator<Item = (&'m str, &'m str)>) -> String {
+    let members: Vec<String> =
+        members.map(|(name, value)| format!("{}:{}", json::quote(name), json::quote(value))).collect();
+    let canonical = format!("{{{}}}", members.join(","));
+    base64url::encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
+}

@@ -1,0 +1,243 @@
+//! A parsed text: values that know where they stand in it.
+
+use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The six kinds of JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// A number, of any size and precision: only its text is kept.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+/// One value: its place in the text, the place of its name, and the node that follows its subtree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) key: Option<(u32, u32)>,
+    pub(super) after: u32,
+}
+
+/// A JSON text together with the places of its values.
+#[derive(Debug)]
+pub struct Document<'t> {
+    text: &'t str,
+    nodes: Vec<Node>,
+    duplicates: Vec<(usize, usize)>,
+}
+
+impl<'t> Document<'t> {
+    /// Reads `text` strictly: a member name that stands twice in one object, at any depth and after
+    /// unescaping, is an error (RFC 7515 §4, RFC 7519 §4).
+    pub fn parse(text: &'t str, limits: Limits) -> Result<Self, ParseError> {
+        let document = Self::parse_with_duplicates(text, limits)?;
+        match document.duplicates.first() {
+            Some(&(_, offset)) => Err(ParseError { problem: Problem::DuplicateMember, offset }),
+            None => Ok(document),
+        }
+    }
+
+    /// As [`Document::parse`], for bytes that may not be UTF-8.
+    pub fn parse_bytes(bytes: &'t [u8], limits: Limits) -> Result<Self, ParseError> {
+        Self::parse(utf8(bytes)?, limits)
+    }
+
+    /// Reads `text`, but leaves it to the caller to ask [`Value::has_duplicates`]: for key sets, where
+    /// one ambiguous key must not take the others with it (RFC 7517 §5).
+    pub fn parse_with_duplicates(text: &'t str, limits: Limits) -> Result<Self, ParseError> {
+        let Scanned { nodes, duplicates } = scan(text, limits)?;
+        Ok(Self { text, nodes, duplicates })
+    }
+
+    /// The text as it was given.
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The outermost value.
+    pub fn root(&self) -> Value<'_> {
+        Value { document: self, index: 0 }
+    }
+}
+
+/// `bytes` as UTF-8, or the error with the offset of the first bad byte.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| ParseError { problem: Problem::NotUtf8, offset: error.valid_up_to() })
+}
+
+/// A value inside a [`Document`].
+#[derive(Debug, Clone, Copy)]
+pub struct Value<'d> {
+    document: &'d Document<'d>,
+    index: u32,
+}
+
+const NOTHING: Node = Node { kind: Kind::Null, start: 0, end: 0, key: None, after: 0 };
+
+impl<'d> Value<'d> {
+    fn node(&self) -> Node {
+        // A document that parsed has at least one node, and indices come from its own nodes.
+        self.document.nodes.get(self.index as usize).copied().unwrap_or(NOTHING)
+    }
+
+    /// The whole text that the value stands in.
+    pub(super) fn document_text(&self) -> &'d str {
+        self.document.text
+    }
+
+    /// What kind of value this is.
+    pub fn kind(&self) -> Kind {
+        self.node().kind
+    }
+
+    /// Where the value stands in the text, without its name.
+    pub fn span(&self) -> Range<usize> {
+        let node = self.node();
+        node.start as usize..node.end as usize
+    }
+
+    /// Where the member stands: from its name's first quote, or as [`Value::span`] outside objects.
+    pub fn member_span(&self) -> Range<usize> {
+        let node = self.node();
+        let start = node.key.map_or(node.start, |(start, _)| start);
+        start as usize..node.end as usize
+    }
+
+    /// The value's text, as it stands.
+    pub fn raw(&self) -> &'d str {
+        self.document.text.get(self.span()).unwrap_or_default()
+    }
+
+    /// The member's name, unescaped; empty outside objects.
+    pub fn name(&self) -> Cow<'d, str> {
+        let Some((start, end)) = self.node().key else { return Cow::Borrowed("") };
+        let raw = self.document.text.get(start as usize..end as usize).unwrap_or_default();
+        unescape(raw, raw.contains('\\')).unwrap_or_default()
+    }
+
+    /// The content of a string, unescaped; `None` for other kinds.
+    pub fn as_str(&self) -> Option<Cow<'d, str>> {
+        let raw = self.raw();
+        (self.kind() == Kind::String).then(|| unescape(raw, raw.contains('\\')).unwrap_or_default())
+    }
+
+    /// True if this is the string `text`.
+    pub fn is_str(&self, text: &str) -> bool {
+        self.as_str().is_some_and(|value| value == text)
+    }
+
+    /// The members of an object in text order; none for other kinds.
+    pub fn members(&self) -> Members<'d> {
+        Elements::of(*self, Kind::Object)
+    }
+
+    /// The elements of an array in text order; none for other kinds.
+    pub fn elements(&self) -> Elements<'d> {
+        Elements::of(*self, Kind::Array)
+    }
+
+    /// What a container holds, whether array or object.
+    pub(super) fn children(&self) -> Elements<'d> {
+        Elements::of(*self, self.kind())
+    }
+
+    /// The member called `name`; the first where the object holds the name twice.
+    pub fn get(&self, name: &str) -> Option<Self> {
+        self.members().find(|member| member.name() == name)
+    }
+
+    /// The string member called `name`.
+    pub fn get_str(&self, name: &str) -> Option<Cow<'d, str>> {
+        self.get(name)?.as_str()
+    }
+
+    /// True if this value, or one inside it, is an object that holds a name twice.
+    pub fn has_duplicates(&self) -> bool {
+        let inside = self.index as usize..self.node().after as usize;
+        self.document.duplicates.iter().any(|(object, _)| inside.contains(object))
+    }
+
+    /// True if this very object holds a name twice.
+    pub fn has_own_duplicates(&self) -> bool {
+        self.document.duplicates.iter().any(|&(object, _)| object == self.index as usize)
+    }
+}
+
+/// The values inside a container, in text order.
+#[derive(Debug, Clone)]
+pub struct Elements<'d> {
+    document: &'d Document<'d>,
+    next: u32,
+    end: u32,
+}
+
+/// The members of an object: each value knows its [`Value::name`].
+pub type Members<'d> = Elements<'d>;
+
+impl<'d> Elements<'d> {
+    fn of(container: Value<'d>, kind: Kind) -> Self {
+        let node = container.node();
+        let holds = node.kind == kind && matches!(kind, Kind::Array | Kind::Object);
+        let (next, end) = if holds { (container.index + 1, node.after) } else { (0, 0) };
+        Self { document: container.document, next, end }
+    }
+}
+
+impl<'d> Iterator for Elements<'d> {
+    type Item = Value<'d>;
+
+    fn next(&mut self) -> Option<Value<'d>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let value = Value { document: self.document, index: self.next };
+        self.next = value.node().after;
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_know_their_places() {
+        let text = r#"{ "a" : [1, {"b":"x\u0079"}] , "c":null }"#;
+        let document = Document::parse(text, Limits::TOKEN).unwrap();
+        let root = document.root();
+        assert_eq!(root.members().map(|member| member.name().into_owned()).collect::<Vec<_>>(), ["a", "c"]);
+        let list = root.get("a").unwrap();
+        assert_eq!(list.elements().count(), 2);
+        let inner = list.elements().nth(1).unwrap().get("b").unwrap();
+        assert_eq!(inner.as_str().unwrap(), "xy");
+        assert_eq!(inner.raw(), r#""x\u0079""#);
+        assert_eq!(&text[list.member_span()], r#""a" : [1, {"b":"x\u0079"}]"#);
+        assert_eq!(root.get("c").unwrap().kind(), Kind::Null);
+        assert!(root.get("d").is_none());
+        assert_eq!(root.elements().count(), 0);
+    }
+
+    #[test]
+    fn duplicates_are_known_where_they_stand() {
+        let document =
+            Document::parse_with_duplicates(r#"{"keys":[{"n":1,"n":2},{"m":1}]}"#, Limits::TOKEN).unwrap();
+        let keys: Vec<_> = document.root().get("keys").unwrap().elements().collect();
+        assert!(document.root().has_duplicates() && !document.root().has_own_duplicates());
+        assert!(keys[0].has_duplicates() && keys[0].has_own_duplicates());
+        assert!(!keys[1].has_duplicates());
+    }
+}
