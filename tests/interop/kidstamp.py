@@ -1,0 +1,59 @@
+"""The program under test, started as its users start it: a key directory, flags, a readiness probe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from processes import Process, accepts_connections, free_port
+
+_REPOSITORY = Path(__file__).parents[2]
+_NAMED = os.environ.pop("KIDSTAMP_BIN", None)
+BINARY = _REPOSITORY / (_NAMED or "target/debug/kidstamp")
+
+
+def missing() -> str | None:
+    """Why kidstamp can't be tested here, or None. A binary that was named has to be there."""
+    if BINARY.exists():
+        return None
+    assert _NAMED is None, f"KIDSTAMP_BIN names no file: {BINARY}"
+    return f"kidstamp is not built: {BINARY.relative_to(_REPOSITORY)}"
+
+
+@contextmanager
+def running(folder: Path, upstream: str, external_url: str, port: int) -> Iterator[None]:
+    """kidstamp on `port` in front of `upstream`, with a bridge key of its own, until the block ends."""
+    keys = folder / "keys"
+    admin_port = free_port()
+    _generate_key(keys)
+    process = Process(
+        [
+            *(str(BINARY), "serve", "--upstream", upstream, "--external-url", external_url),
+            *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin_port}", "--keys", str(keys)),
+        ],
+        log=folder / "kidstamp.log",
+    )
+    try:
+        process.wait_ready(lambda: accepts_connections(port) and _is_ready(admin_port), "kidstamp's readiness")
+        yield
+    finally:
+        process.stop()
+
+
+def _generate_key(keys: Path) -> None:
+    made = subprocess.run(
+        [str(BINARY), "keys", "generate", "--dir", str(keys)], capture_output=True, text=True, timeout=30
+    )
+    assert made.returncode == 0, f"kidstamp keys generate: {made.stderr}"
+
+
+def _is_ready(admin_port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{admin_port}/readyz", timeout=5).ok
+    except requests.ConnectionError:
+        return False
