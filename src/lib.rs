@@ -1,4 +1,5 @@
 //! kidstamp
 
-pub mod json;
 pub mod jose;
+pub mod json;
+pub mod rules;

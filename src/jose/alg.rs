@@ -84,7 +84,9 @@ impl Alg {
     /// The kind of key that it needs.
     pub fn key_type(self) -> KeyType {
         match self {
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyType::Rsa,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                KeyType::Rsa
+            }
             Self::Es256 => KeyType::P256,
             Self::Es384 => KeyType::P384,
             Self::Es512 => KeyType::P521,

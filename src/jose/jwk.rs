@@ -150,7 +150,11 @@ impl PublicKey {
     pub fn required_members(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Rsa { n, e } => {
-                vec![("e", base64url::encode(e)), ("kty", "RSA".to_owned()), ("n", base64url::encode(n))]
+                vec![
+                    ("e", base64url::encode(e)),
+                    ("kty", "RSA".to_owned()),
+                    ("n", base64url::encode(n)),
+                ]
             }
             Self::Ec { curve, x, y } => vec![
                 ("crv", curve.name().to_owned()),
@@ -196,7 +200,11 @@ fn member(jwk: Value<'_>, name: &'static str) -> Result<Vec<u8>, JwkError> {
 
 fn minimal(jwk: Value<'_>, name: &'static str) -> Result<Vec<u8>, JwkError> {
     let bytes = member(jwk, name)?;
-    if bytes.first().is_none_or(|first| *first == 0) { Err(JwkError::NotMinimal(name)) } else { Ok(bytes) }
+    if bytes.first().is_none_or(|first| *first == 0) {
+        Err(JwkError::NotMinimal(name))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn sized(jwk: Value<'_>, name: &'static str, curve: Curve) -> Result<Vec<u8>, JwkError> {

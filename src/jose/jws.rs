@@ -94,7 +94,8 @@ impl<'t> CompactJws<'t> {
             return Err(JwsError::TooLong);
         }
         let mut segments = text.split('.');
-        let (Some(header), Some(payload), Some(signature)) = (segments.next(), segments.next(), segments.next())
+        let (Some(header), Some(payload), Some(signature)) =
+            (segments.next(), segments.next(), segments.next())
         else {
             return Err(JwsError::Segments);
         };
@@ -103,9 +104,11 @@ impl<'t> CompactJws<'t> {
             2 => return Err(JwsError::Encrypted),
             _ => return Err(JwsError::Segments),
         }
-        let decode = |segment: &str, name| base64url::decode(segment).ok_or(JwsError::NotBase64Url(name));
+        let decode =
+            |segment: &str, name| base64url::decode(segment).ok_or(JwsError::NotBase64Url(name));
         let header_json = decode(header, "header")?;
-        let document = Document::parse_bytes(&header_json, Limits::TOKEN).map_err(JwsError::Header)?;
+        let document =
+            Document::parse_bytes(&header_json, Limits::TOKEN).map_err(JwsError::Header)?;
         if document.root().kind() != Kind::Object {
             return Err(JwsError::HeaderNotObject);
         }
@@ -173,7 +176,9 @@ impl ProtectedHeader {
             alg: header.get_str("alg").and_then(|alg| Alg::from_name(&alg)),
             kid: Kid::of(header),
             typ,
-            extension: ["crit", "b64", "cty", "zip"].into_iter().find(|name| header.get(name).is_some()),
+            extension: ["crit", "b64", "cty", "zip"]
+                .into_iter()
+                .find(|name| header.get(name).is_some()),
         }
     }
 }

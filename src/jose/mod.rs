@@ -18,4 +18,5 @@ pub use jwk::{Curve, JwkError, PRIVATE_MEMBERS, PublicKey, RSA_BITS};
 pub use jws::{CompactJws, JwsError, Kid, ProtectedHeader};
 pub use pem::{PemError, public_keys_from_pem};
 pub use sign::{KeyError, SigningKey};
+pub(crate) use verify::is_safe_exponent;
 pub use verify::{UnusableKey, VerificationKey};

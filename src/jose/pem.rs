@@ -22,7 +22,9 @@ pub enum PemError {
     #[error("not a PEM text")]
     NotPem,
     /// A block of a kind that holds no key.
-    #[error("a PEM block \"{0}\" holds no key; expected PUBLIC KEY, RSA PUBLIC KEY, CERTIFICATE or a private key")]
+    #[error(
+        "a PEM block \"{0}\" holds no key; expected PUBLIC KEY, RSA PUBLIC KEY, CERTIFICATE or a private key"
+    )]
     Label(String),
     /// The block's bytes are not what its label says.
     #[error("the PEM block \"{0}\" can't be read")]
@@ -36,7 +38,8 @@ pub enum PemError {
 /// certificates, and the public halves of private keys.
 pub fn public_keys_from_pem(text: &[u8]) -> Result<Vec<PublicKey>, PemError> {
     let text = std::str::from_utf8(text).map_err(|_| PemError::NotPem)?;
-    let blocks: Vec<&str> = text.match_indices("-----BEGIN ").filter_map(|(at, _)| text.get(at..)).collect();
+    let blocks: Vec<&str> =
+        text.match_indices("-----BEGIN ").filter_map(|(at, _)| text.get(at..)).collect();
     if blocks.is_empty() {
         return Err(PemError::NotPem);
     }
@@ -52,16 +55,21 @@ fn public_key_of_block(text: &str) -> Result<PublicKey, PemError> {
     let block = text.get(..end.ok_or(PemError::NotPem)?).ok_or(PemError::NotPem)?;
     let label = pem::decode_label(block.as_bytes()).map_err(|_| PemError::NotPem)?.to_owned();
     if label.ends_with("PRIVATE KEY") {
-        let key = SigningKey::from_file(block.as_bytes(), None).map_err(|_| PemError::Content(label))?;
+        let key =
+            SigningKey::from_file(block.as_bytes(), None).map_err(|_| PemError::Content(label))?;
         return Ok(key.public().clone());
     }
-    let (_, der) = pem::decode_vec(block.as_bytes()).map_err(|_| PemError::Content(label.clone()))?;
+    let (_, der) =
+        pem::decode_vec(block.as_bytes()).map_err(|_| PemError::Content(label.clone()))?;
     match label.as_str() {
         "PUBLIC KEY" => public_key_of_spki(&der, label),
         "RSA PUBLIC KEY" => rsa_public_key(&der).ok_or(PemError::Content(label)),
         "CERTIFICATE" => {
-            let certificate = Certificate::from_der(&der).map_err(|_| PemError::Content(label.clone()))?;
-            let spki = x509_cert::der::Encode::to_der(certificate.tbs_certificate().subject_public_key_info());
+            let certificate =
+                Certificate::from_der(&der).map_err(|_| PemError::Content(label.clone()))?;
+            let spki = x509_cert::der::Encode::to_der(
+                certificate.tbs_certificate().subject_public_key_info(),
+            );
             public_key_of_spki(&spki.map_err(|_| PemError::Content(label.clone()))?, label)
         }
         _ => Err(PemError::Label(label)),
@@ -69,7 +77,8 @@ fn public_key_of_block(text: &str) -> Result<PublicKey, PemError> {
 }
 
 fn public_key_of_spki(der: &[u8], label: String) -> Result<PublicKey, PemError> {
-    let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| PemError::Content(label.clone()))?;
+    let spki =
+        SubjectPublicKeyInfoRef::from_der(der).map_err(|_| PemError::Content(label.clone()))?;
     let bits = spki.subject_public_key.as_bytes().ok_or(PemError::Content(label.clone()))?;
     let key = match spki.algorithm.oid {
         RSA => rsa_public_key(bits),
@@ -86,7 +95,9 @@ fn public_key_of_spki(der: &[u8], label: String) -> Result<PublicKey, PemError> 
                 .and_then(|(_, point)| point.split_at_checked(curve.octets()))
                 .map(|(x, y)| PublicKey::Ec { curve, x: x.to_vec(), y: y.to_vec() })
         }
-        ED25519 if bits.len() == 32 => Some(PublicKey::Okp { curve: Curve::Ed25519, x: bits.to_vec() }),
+        ED25519 if bits.len() == 32 => {
+            Some(PublicKey::Okp { curve: Curve::Ed25519, x: bits.to_vec() })
+        }
         _ => return Err(PemError::KeyType(label)),
     };
     key.ok_or(PemError::Content(label))

@@ -11,7 +11,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
+    RsaKeyPair,
 };
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -42,7 +43,9 @@ pub enum KeyError {
     #[error("not an RSA, P-256, P-384, P-521 or Ed25519 private key")]
     Unsupported,
     /// An RSA key that RFC 7518 §3.3 forbids.
-    #[error("an RSA key of {0} bits; RFC 7518 section 3.3 requires at least 2048, and 8192 is the most")]
+    #[error(
+        "an RSA key of {0} bits; RFC 7518 section 3.3 requires at least 2048, and 8192 is the most"
+    )]
     Size(usize),
     /// The parts of the key contradict each other.
     #[error("the parts of the key do not fit together")]
@@ -63,7 +66,11 @@ pub enum KeyError {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SigningKey").field("alg", &self.alg).field("kid", &self.kid).finish_non_exhaustive()
+        formatter
+            .debug_struct("SigningKey")
+            .field("alg", &self.alg)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +79,9 @@ impl SigningKey {
     pub fn generate(alg: Alg) -> Result<Self, KeyError> {
         let failed = |_| KeyError::Failed;
         let pair = match alg.key_type() {
-            KeyType::Rsa => Pair::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?)),
+            KeyType::Rsa => {
+                Pair::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?))
+            }
             KeyType::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
             other => {
                 let algorithm = ecdsa(other).ok_or(KeyError::Unsupported)?;
@@ -116,22 +125,21 @@ impl SigningKey {
         let public = PublicKey::from_jwk(jwk).map_err(|_| KeyError::Unreadable)?;
         let member = |name: &str| secret_member(jwk, name);
         let pair = match &public {
-            PublicKey::Rsa { n, e } => {
-                rsa(RsaKeyPair::from_components(&KeyPairComponents {
-                    public_key: PublicKeyComponents { n: &**n, e: &**e },
-                    d: member("d")?,
-                    p: member("p")?,
-                    q: member("q")?,
-                    dP: member("dp")?,
-                    dQ: member("dq")?,
-                    qInv: member("qi")?,
-                }))?
-            }
+            PublicKey::Rsa { n, e } => rsa(RsaKeyPair::from_components(&KeyPairComponents {
+                public_key: PublicKeyComponents { n: &**n, e: &**e },
+                d: member("d")?,
+                p: member("p")?,
+                q: member("q")?,
+                dP: member("dp")?,
+                dQ: member("dq")?,
+                qInv: member("qi")?,
+            }))?,
             PublicKey::Ec { x, y, .. } => {
                 let key_type = public.key_type().ok_or(KeyError::Unsupported)?;
                 let algorithm = ecdsa(key_type).ok_or(KeyError::Unsupported)?;
                 let point = [&[4], x.as_slice(), y.as_slice()].concat();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &member("d")?, &point);
+                let pair =
+                    EcdsaKeyPair::from_private_key_and_public_key(algorithm, &member("d")?, &point);
                 Pair::Ec(pair.map_err(|_| KeyError::Inconsistent)?)
             }
             PublicKey::Okp { curve: Curve::Ed25519, x } => {
@@ -184,8 +192,10 @@ impl SigningKey {
             ("alg", self.alg.name().to_owned()),
         ];
         members.extend(self.public.required_members());
-        let members: Vec<String> =
-            members.iter().map(|(name, value)| format!("{}:{}", json::quote(name), json::quote(value))).collect();
+        let members: Vec<String> = members
+            .iter()
+            .map(|(name, value)| format!("{}:{}", json::quote(name), json::quote(value)))
+            .collect();
         format!("{{{}}}", members.join(","))
     }
 
@@ -198,7 +208,9 @@ impl SigningKey {
                 Zeroizing::new(der.as_ref().to_vec())
             }
             Pair::Ec(pair) => Zeroizing::new(pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()),
-            Pair::Ed25519(pair) => Zeroizing::new(pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()),
+            Pair::Ed25519(pair) => {
+                Zeroizing::new(pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec())
+            }
         };
         super::pem::encode("PRIVATE KEY", &der).map(Zeroizing::new).ok_or(KeyError::Failed)
     }

@@ -15,7 +15,8 @@ pub fn of(key: &PublicKey) -> String {
 /// over all of its string members but those that describe rather than are the key (RFC 7517 §4.2 to
 /// §4.9). `None` if there is no such member.
 pub fn of_unknown(jwk: Value<'_>) -> Option<String> {
-    const DESCRIBING: [&str; 9] = ["kid", "use", "key_ops", "alg", "x5u", "x5c", "x5t", "x5t#S256", "ext"];
+    const DESCRIBING: [&str; 9] =
+        ["kid", "use", "key_ops", "alg", "x5u", "x5c", "x5t", "x5t#S256", "ext"];
     let mut members: Vec<_> = jwk
         .members()
         .filter(|member| member.kind() == Kind::String && !DESCRIBING.contains(&&*member.name()))
@@ -30,8 +31,9 @@ pub fn of_unknown(jwk: Value<'_>) -> Option<String> {
 
 /// RFC 7638 §3: the required members in lexicographic order, no blanks, hashed. The caller sorts.
 fn of_members<'m>(members: impl Iterator<Item = (&'m str, &'m str)>) -> String {
-    let members: Vec<String> =
-        members.map(|(name, value)| format!("{}:{}", json::quote(name), json::quote(value))).collect();
+    let members: Vec<String> = members
+        .map(|(name, value)| format!("{}:{}", json::quote(name), json::quote(value)))
+        .collect();
     let canonical = format!("{{{}}}", members.join(","));
     base64url::encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
 }

@@ -18,7 +18,10 @@ pub struct VerificationKey {
 #[derive(Debug)]
 enum Ready {
     /// Parsed for an algorithm when it is first asked for: a set rarely uses more than one.
-    Rsa { components: PublicKeyComponents<Vec<u8>>, parsed: [OnceLock<Option<ParsedPublicKey>>; 6] },
+    Rsa {
+        components: PublicKeyComponents<Vec<u8>>,
+        parsed: [OnceLock<Option<ParsedPublicKey>>; 6],
+    },
     Other(ParsedPublicKey),
 }
 
@@ -58,11 +61,13 @@ impl VerificationKey {
             PublicKey::Ec { x, y, .. } => {
                 let point = [&[4], x.as_slice(), y.as_slice()].concat();
                 let algorithm = ecdsa(key_type).ok_or(UnusableKey::NotForSignatures)?;
-                Ready::Other(ParsedPublicKey::new(algorithm, point).map_err(|_| UnusableKey::OffCurve)?)
+                Ready::Other(
+                    ParsedPublicKey::new(algorithm, point).map_err(|_| UnusableKey::OffCurve)?,
+                )
             }
-            PublicKey::Okp { x, .. } => {
-                Ready::Other(ParsedPublicKey::new(&signature::ED25519, x).map_err(|_| UnusableKey::OffCurve)?)
-            }
+            PublicKey::Okp { x, .. } => Ready::Other(
+                ParsedPublicKey::new(&signature::ED25519, x).map_err(|_| UnusableKey::OffCurve)?,
+            ),
         };
         Ok(Self { public, key_type, ready })
     }
@@ -74,7 +79,9 @@ impl VerificationKey {
 
     /// True if the token's own `alg` is one of this key's, and its signature is by this key.
     pub fn verifies(&self, jws: &CompactJws<'_>) -> bool {
-        jws.header().alg.is_some_and(|alg| self.verifies_as(alg, jws.signing_input(), jws.signature()))
+        jws.header()
+            .alg
+            .is_some_and(|alg| self.verifies_as(alg, jws.signing_input(), jws.signature()))
     }
 
     /// True if `signature`, in JOSE form, is by this key with `alg` over `message`.
@@ -85,7 +92,10 @@ impl VerificationKey {
         let key = match &self.ready {
             Ready::Other(key) => Some(key),
             Ready::Rsa { components, parsed } => rsa(alg).and_then(|(slot, parameters)| {
-                parsed.get(slot)?.get_or_init(|| components.to_parsed_public_key(parameters).ok()).as_ref()
+                parsed
+                    .get(slot)?
+                    .get_or_init(|| components.to_parsed_public_key(parameters).ok())
+                    .as_ref()
             }),
         };
         key.is_some_and(|key| key.verify_sig(message, signature).is_ok())

@@ -219,7 +219,10 @@ mod tests {
         let text = r#"{ "a" : [1, {"b":"x\u0079"}] , "c":null }"#;
         let document = Document::parse(text, Limits::TOKEN).unwrap();
         let root = document.root();
-        assert_eq!(root.members().map(|member| member.name().into_owned()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(
+            root.members().map(|member| member.name().into_owned()).collect::<Vec<_>>(),
+            ["a", "c"]
+        );
         let list = root.get("a").unwrap();
         assert_eq!(list.elements().count(), 2);
         let inner = list.elements().nth(1).unwrap().get("b").unwrap();
@@ -234,7 +237,8 @@ mod tests {
     #[test]
     fn duplicates_are_known_where_they_stand() {
         let document =
-            Document::parse_with_duplicates(r#"{"keys":[{"n":1,"n":2},{"m":1}]}"#, Limits::TOKEN).unwrap();
+            Document::parse_with_duplicates(r#"{"keys":[{"n":1,"n":2},{"m":1}]}"#, Limits::TOKEN)
+                .unwrap();
         let keys: Vec<_> = document.root().get("keys").unwrap().elements().collect();
         assert!(document.root().has_duplicates() && !document.root().has_own_duplicates());
         assert!(keys[0].has_duplicates() && keys[0].has_own_duplicates());

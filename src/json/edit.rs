@@ -86,18 +86,19 @@ impl<'d> Edits<'d> {
 
     fn of(&mut self, container: Value<'d>) -> &mut ContainerEdits<'d> {
         let start = container.span().start;
-        let index = match self.containers.iter().position(|edits| edits.container.span().start == start) {
-            Some(index) => index,
-            None => {
-                self.containers.push(ContainerEdits {
-                    container,
-                    removed: Vec::new(),
-                    first: Vec::new(),
-                    last: Vec::new(),
-                });
-                self.containers.len() - 1
-            }
-        };
+        let index =
+            match self.containers.iter().position(|edits| edits.container.span().start == start) {
+                Some(index) => index,
+                None => {
+                    self.containers.push(ContainerEdits {
+                        container,
+                        removed: Vec::new(),
+                        first: Vec::new(),
+                        last: Vec::new(),
+                    });
+                    self.containers.len() - 1
+                }
+            };
         #[expect(clippy::indexing_slicing, reason = "the index was just found or pushed")]
         &mut self.containers[index]
     }
@@ -137,7 +138,8 @@ impl ContainerEdits<'_> {
                 kept: !self.removed.contains(&value.span().start),
             })
             .collect();
-        let blanks = children.first().and_then(|first| text.get(inner..first.start)).unwrap_or_default();
+        let blanks =
+            children.first().and_then(|first| text.get(inner..first.start)).unwrap_or_default();
         let last_kept = children.iter().rev().find(|child| child.kept);
         let mut any = last_kept.is_some();
 
@@ -152,7 +154,10 @@ impl ContainerEdits<'_> {
             let at = last_kept.map_or(inner, |child| child.end);
             let separator = format!(",{blanks}");
             let comma = if any { "," } else { "" };
-            splices.push(Splice { span: at..at, text: format!("{comma}{blanks}{}", self.last.join(&separator)) });
+            splices.push(Splice {
+                span: at..at,
+                text: format!("{comma}{blanks}{}", self.last.join(&separator)),
+            });
         }
         splices.extend(removals(&children));
         splices
@@ -277,7 +282,10 @@ mod tests {
     #[test]
     fn elements_come_and_go_together() {
         let text = "[\n  1,\n  2\n]";
-        assert_eq!(edited(text, |root, edits| edits.append_element(root, "3")), "[\n  1,\n  2,\n  3\n]");
+        assert_eq!(
+            edited(text, |root, edits| edits.append_element(root, "3")),
+            "[\n  1,\n  2,\n  3\n]"
+        );
         assert_eq!(
             edited(text, |root, edits| {
                 root.elements().for_each(|element| edits.remove(root, element));

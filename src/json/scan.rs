@@ -86,8 +86,16 @@ pub(super) fn scan(text: &str, limits: Limits) -> Result<Scanned, ParseError> {
     if text.starts_with('\u{feff}') {
         return Err(ParseError { problem: Problem::ByteOrderMark, offset: 0 });
     }
-    Scanner { text, bytes: text.as_bytes(), at: 0, limits, nodes: Vec::new(), open: Vec::new(), duplicates: Vec::new() }
-        .run()
+    Scanner {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        limits,
+        nodes: Vec::new(),
+        open: Vec::new(),
+        duplicates: Vec::new(),
+    }
+    .run()
 }
 
 struct Scanner<'t> {
@@ -164,7 +172,11 @@ impl<'t> Scanner<'t> {
                 (Expect::CommaOrClose, b']' | b'}') => self.close(byte)?,
                 (Expect::CommaOrClose, b',') => {
                     self.at += 1;
-                    if self.open.last().is_some_and(|open| open.object) { Expect::Name } else { Expect::Value }
+                    if self.open.last().is_some_and(|open| open.object) {
+                        Expect::Name
+                    } else {
+                        Expect::Value
+                    }
                 }
                 (Expect::Name | Expect::NameOrClose, b'"') => {
                     key = Some(self.name()?);
@@ -195,7 +207,8 @@ impl<'t> Scanner<'t> {
         let start = self.at;
         let escaped = self.string()?;
         let raw = self.text.get(start..self.at).unwrap_or_default();
-        let name = unescape(raw, escaped).ok_or(ParseError { problem: Problem::String, offset: start })?;
+        let name =
+            unescape(raw, escaped).ok_or(ParseError { problem: Problem::String, offset: start })?;
         let limit = self.limits.members;
         if let Some(open) = self.open.last_mut() {
             if open.names.count() >= limit {
@@ -224,7 +237,9 @@ impl<'t> Scanner<'t> {
             b'{' | b'[' => return self.open_container(first, key),
             b'"' => {
                 let escaped = self.string()?;
-                if escaped && unescape(self.text.get(start..self.at).unwrap_or_default(), true).is_none() {
+                if escaped
+                    && unescape(self.text.get(start..self.at).unwrap_or_default(), true).is_none()
+                {
                     return Err(ParseError { problem: Problem::String, offset: start });
                 }
                 Kind::String
@@ -371,8 +386,22 @@ mod tests {
     #[test]
     fn accepts_what_rfc_8259_allows() {
         for text in [
-            "{}", "[]", " { } ", "[1]", "null", "true", "\"\"", "-0", "0.10", "1E400", "1e-2", "[[],{}]",
-            "{\"a\":{\"a\":1}}", "\"\\ud83d\\ude00\"", "\"\u{1f600}\"", "{\"\":0}",
+            "{}",
+            "[]",
+            " { } ",
+            "[1]",
+            "null",
+            "true",
+            "\"\"",
+            "-0",
+            "0.10",
+            "1E400",
+            "1e-2",
+            "[[],{}]",
+            "{\"a\":{\"a\":1}}",
+            "\"\\ud83d\\ude00\"",
+            "\"\u{1f600}\"",
+            "{\"\":0}",
         ] {
             assert_eq!(problem(text), None, "{text}");
         }
@@ -417,8 +446,14 @@ mod tests {
     fn many_names_are_still_told_apart() {
         let members: Vec<String> = (0..100).map(|number| format!("\"m{number}\":0")).collect();
         assert_eq!(problem(&format!("{{{}}}", members.join(","))), None);
-        assert_eq!(problem(&format!("{{{},\"m99\":1}}", members.join(","))), Some(Problem::DuplicateMember));
-        assert_eq!(problem(&format!("{{{},\"m3\":1}}", members.join(","))), Some(Problem::DuplicateMember));
+        assert_eq!(
+            problem(&format!("{{{},\"m99\":1}}", members.join(","))),
+            Some(Problem::DuplicateMember)
+        );
+        assert_eq!(
+            problem(&format!("{{{},\"m3\":1}}", members.join(","))),
+            Some(Problem::DuplicateMember)
+        );
     }
 
     #[test]

@@ -1,0 +1,64 @@
+//! The set holds the same key twice.
+//!
+//! Once for `sig` and once for `enc` under the same `kid`, or simply twice. Readers that take the first key of a
+//! `kid` take the wrong one; readers that index by `kid` refuse the set ("duplicate kid", "Invalid JSON Web Key Set").
+//!
+//! **What is changed:** one of the two stays, the one for signatures before others. Two entries for
+//! signatures that each have a good `kid` of their own both stay: tokens may name either.
+
+use super::{Key, KeySet, Report};
+use crate::jose::{Kid, PublicKey};
+use crate::rules::{Rule, Setting};
+
+pub(super) static RULE: Rule = Rule {
+    id: "jwks/key-twice",
+    summary: "the set holds the same key twice",
+    reference: "RFC 7517 section 4.5",
+    default: Setting::Repair,
+    fixed: false,
+};
+
+pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
+    let mut seen: Vec<(PublicKey, Key<'d>)> = Vec::new();
+    let mut keys: Vec<Key<'d>> = set.elements().collect();
+    // Signature keys first, so that they are the ones that stay.
+    keys.sort_by_key(|key| !key.is_for_signatures());
+    for key in keys {
+        let Some(public) = key.public() else { continue };
+        let twin =
+            seen.iter().find(|(other, kept)| *other == public && !both_are_needed(*kept, key));
+        if let Some((_, kept)) = twin {
+            let detail = format!("the same key as {}", kept.pointer(None));
+            set.drop(report, key, detail);
+        } else {
+            seen.push((public, key));
+        }
+    }
+}
+
+fn both_are_needed(one: Key<'_>, other: Key<'_>) -> bool {
+    match (Kid::of(one.value), Kid::of(other.value)) {
+        (Kid::Text(one_kid), Kid::Text(other_kid)) => {
+            one_kid != other_kid && one.is_for_signatures() == other.is_for_signatures()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{repaired, silent};
+    use super::RULE;
+
+    #[test]
+    fn fixtures() {
+        let key = |members: &str| format!(r#"{{"kty":"RSA","n":"gQ","e":"AQAB"{members}}}"#);
+        let set = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+        let (plain, sig, enc) =
+            (key(""), key(r#","use":"sig","kid":"a""#), key(r#","use":"enc","kid":"a""#));
+        repaired(&RULE, &set(&[plain.clone(), plain.clone()]), &set(&[plain.clone()]));
+        repaired(&RULE, &set(&[enc, sig.clone()]), &set(&[sig.clone()]));
+        repaired(&RULE, &set(&[plain, sig.clone()]), &set(&[sig.clone()]));
+        silent(&RULE, &set(&[sig, key(r#","use":"sig","kid":"b""#)]));
+    }
+}

@@ -1,0 +1,268 @@
+//! The rules for key sets (RFC 7517 §5), and how they are applied.
+
+mod base64url_spelling;
+mod coordinate_length;
+mod duplicate_member;
+mod exponent_unsafe;
+mod integer_spelling;
+mod key_ops_not_array;
+mod key_twice;
+mod kid_duplicate;
+mod kid_empty;
+mod kid_malformed;
+mod kid_missing;
+mod kid_not_string;
+mod kid_null;
+mod kty_case;
+mod kty_unknown;
+mod leading_zeros;
+mod point_off_curve;
+mod private_members;
+mod rsa_size;
+mod symmetric_key;
+mod unreadable_key;
+mod use_case;
+
+use super::{Effect, Finding, Report, Rule, Setting, Settings, Step};
+use crate::jose::{PublicKey, thumbprint};
+use crate::json::{self, Document, Kind, Limits, ParseError, Value};
+
+/// A rule together with what looks for its flaw.
+struct Entry {
+    rule: &'static Rule,
+    check: for<'d> fn(&KeySet<'d>, &mut Report<'d>),
+}
+
+/// The table, in the order in which the rules are applied: first what a member says, then which keys
+/// can stay, and last the key IDs, since a thumbprint is taken over repaired members.
+const TABLE: [Entry; 22] = [
+    Entry { rule: &duplicate_member::RULE, check: duplicate_member::check },
+    Entry { rule: &kty_case::RULE, check: kty_case::check },
+    Entry { rule: &use_case::RULE, check: use_case::check },
+    Entry { rule: &key_ops_not_array::RULE, check: key_ops_not_array::check },
+    Entry { rule: &integer_spelling::RULE, check: integer_spelling::check },
+    Entry { rule: &base64url_spelling::RULE, check: base64url_spelling::check },
+    Entry { rule: &leading_zeros::RULE, check: leading_zeros::check },
+    Entry { rule: &coordinate_length::RULE, check: coordinate_length::check },
+    Entry { rule: &private_members::RULE, check: private_members::check },
+    Entry { rule: &symmetric_key::RULE, check: symmetric_key::check },
+    Entry { rule: &exponent_unsafe::RULE, check: exponent_unsafe::check },
+    Entry { rule: &point_off_curve::RULE, check: point_off_curve::check },
+    Entry { rule: &unreadable_key::RULE, check: unreadable_key::check },
+    Entry { rule: &rsa_size::RULE, check: rsa_size::check },
+    Entry { rule: &kty_unknown::RULE, check: kty_unknown::check },
+    Entry { rule: &key_twice::RULE, check: key_twice::check },
+    Entry { rule: &kid_missing::RULE, check: kid_missing::check },
+    Entry { rule: &kid_empty::RULE, check: kid_empty::check },
+    Entry { rule: &kid_null::RULE, check: kid_null::check },
+    Entry { rule: &kid_not_string::RULE, check: kid_not_string::check },
+    Entry { rule: &kid_malformed::RULE, check: kid_malformed::check },
+    Entry { rule: &kid_duplicate::RULE, check: kid_duplicate::check },
+];
+
+/// Every rule of this layer, in the order in which they are applied.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    TABLE.iter().map(|entry| entry.rule)
+}
+
+/// How a key set is to be repaired, beyond each rule's own setting.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Settings that differ from the rules' defaults.
+    pub settings: Settings,
+    /// Go on publishing the public half of a key whose private half was published.
+    pub publish_compromised: bool,
+    /// Replace good key IDs by thumbprints as well.
+    pub stamp_all: bool,
+}
+
+impl Options {
+    fn setting(&self, rule: &Rule) -> Setting {
+        if rule.fixed {
+            rule.default
+        } else {
+            self.settings.get(rule.id).copied().unwrap_or(rule.default)
+        }
+    }
+}
+
+/// A repaired key set, and what was wrong with it.
+#[derive(Debug)]
+pub struct RepairedSet {
+    /// The text: the original wherever no rule fired.
+    pub text: String,
+    /// What the rules found.
+    pub findings: Vec<Finding>,
+    /// What they changed, in order.
+    pub steps: Vec<Step>,
+    /// The public halves of keys that are not published because their private halves were.
+    pub compromised: Vec<PublicKey>,
+}
+
+/// Why a text is not a key set at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not JSON.
+    #[error("not JSON: {0}")]
+    NotJson(#[from] ParseError),
+    /// JSON, but not an object with an array `keys` (RFC 7517 §5).
+    #[error("not an object with an array \"keys\" (RFC 7517 section 5)")]
+    NotAKeySet,
+    /// The set itself holds a member twice, so that readers disagree on what it says.
+    #[error("the member \"{0}\" of the set stands in it twice")]
+    Ambiguous(String),
+    /// Nothing would be left to publish.
+    #[error("no key of the set could be published")]
+    NothingLeft,
+    /// More keys than any provider has.
+    #[error("more than {MAX_KEYS} keys")]
+    TooManyKeys,
+}
+
+/// The most keys that a set may have.
+pub const MAX_KEYS: usize = 512;
+
+/// Repairs the key set `text`.
+///
+/// A text in which no rule fires comes back as it is. Every key that is left has a `kid` of its own that is
+/// a string (where the rules for that are on), and none has private members, whatever the settings. A
+/// set can be left empty only if all of its keys are compromised.
+pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> {
+    let mut set = RepairedSet {
+        text: text.to_owned(),
+        findings: Vec::new(),
+        steps: Vec::new(),
+        compromised: Vec::new(),
+    };
+    // Elements move as others are dropped; findings name the places of the text as it came.
+    let mut places: Vec<usize> = (0..key_count(text)?).collect();
+    for entry in &TABLE {
+        let setting = options.setting(entry.rule);
+        if setting == Setting::Off {
+            continue;
+        }
+        let document = Document::parse_with_duplicates(&set.text, Limits::DOCUMENT)?;
+        let view = KeySet { keys: array_of(&document)?, places: &places, options };
+        let mut report = Report::new(entry.rule, setting);
+        (entry.check)(&view, &mut report);
+        let splices = report.edits.splices(&document);
+        let Report { findings, compromised, .. } = report;
+        if let Some((step, result)) = Step::apply(entry.rule.id, &set.text, splices) {
+            set.steps.push(step);
+            set.text = result;
+            places.retain(|place| {
+                let gone = pointer(*place, None);
+                !findings.iter().any(|finding| finding.drops() && finding.pointer == gone)
+            });
+        }
+        set.findings.extend(findings);
+        set.compromised.extend(compromised);
+    }
+    if places.is_empty() && set.compromised.is_empty() {
+        return Err(Unreadable::NothingLeft);
+    }
+    Ok(set)
+}
+
+fn key_count(text: &str) -> Result<usize, Unreadable> {
+    let document = Document::parse_with_duplicates(text, Limits::DOCUMENT)?;
+    let count = array_of(&document)?.elements().count();
+    match count {
+        0 => Err(Unreadable::NothingLeft),
+        count if count > MAX_KEYS => Err(Unreadable::TooManyKeys),
+        count => Ok(count),
+    }
+}
+
+/// The array of keys of a set that is a set.
+fn array_of<'d>(document: &'d Document<'_>) -> Result<Value<'d>, Unreadable> {
+    let root = document.root();
+    if root.has_own_duplicates() {
+        let mut names: Vec<String> =
+            root.members().map(|member| member.name().into_owned()).collect();
+        names.sort();
+        let twice = names.windows(2).find(|pair| pair.first() == pair.last());
+        return Err(Unreadable::Ambiguous(
+            twice.and_then(|pair| pair.first()).cloned().unwrap_or_default(),
+        ));
+    }
+    root.get("keys").filter(|keys| keys.kind() == Kind::Array).ok_or(Unreadable::NotAKeySet)
+}
+
+/// The key set as the rules see it.
+struct KeySet<'d> {
+    keys: Value<'d>,
+    places: &'d [usize],
+    options: &'d Options,
+}
+
+/// One element of the array.
+#[derive(Clone, Copy)]
+struct Key<'d> {
+    value: Value<'d>,
+    /// Its index in the set as it came.
+    place: usize,
+}
+
+impl<'d> KeySet<'d> {
+    /// Every element, also what is not an object.
+    fn elements(&self) -> impl Iterator<Item = Key<'d>> {
+        self.keys.elements().zip(self.places).map(|(value, place)| Key { value, place: *place })
+    }
+
+    /// Takes `key` out of the published set.
+    fn drop(&self, report: &mut Report<'d>, key: Key<'d>, detail: impl Into<String>) {
+        report.found(key.pointer(None), detail, Effect::Dropped, |edits| {
+            edits.remove(self.keys, key.value)
+        });
+    }
+}
+
+impl<'d> Key<'d> {
+    fn pointer(&self, member: Option<&str>) -> String {
+        pointer(self.place, member)
+    }
+
+    /// The public key, where the members have their canonical form.
+    fn public(&self) -> Option<PublicKey> {
+        PublicKey::from_jwk(self.value).ok()
+    }
+
+    fn is(&self, kty: &str) -> bool {
+        self.value.get("kty").is_some_and(|value| value.is_str(kty))
+    }
+
+    fn is_for_signatures(&self) -> bool {
+        self.value.get("use").is_some_and(|value| value.is_str("sig"))
+    }
+
+    /// What the key's `kid` should be where it has no good one.
+    fn thumbprint(&self) -> Option<String> {
+        self.public().map(|key| thumbprint::of(&key)).or_else(|| thumbprint::of_unknown(self.value))
+    }
+
+    /// True if `kid` is not the RFC 7638 thumbprint of a key that has one.
+    fn is_stamped_otherwise(&self, kid: &str) -> bool {
+        self.public().is_some_and(|key| thumbprint::of(&key) != kid)
+    }
+
+    /// Gives the key its thumbprint for a `kid`.
+    fn stamp(self, report: &mut Report<'d>, detail: impl Into<String>) {
+        let Some(kid) = self.thumbprint() else { return };
+        report.found(self.pointer(Some("kid")), detail, Effect::Repaired, |edits| {
+            edits.set_member(self.value, "kid", &json::quote(&kid));
+        });
+    }
+}
+
+fn pointer(place: usize, member: Option<&str>) -> String {
+    match member {
+        Some(member) => format!("/keys/{place}/{member}"),
+        None => format!("/keys/{place}"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
