@@ -3,3 +3,4 @@
 pub mod jose;
 pub mod json;
 pub mod rules;
+pub mod token;

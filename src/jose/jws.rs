@@ -168,8 +168,9 @@ impl<'t> CompactJws<'t> {
 
 impl ProtectedHeader {
     fn of(header: Value<'_>) -> Self {
-        let typ = header.get_str("typ").map(|typ| {
-            let typ = typ.to_ascii_lowercase();
+        // A `typ` that is no string is one that nobody knows, not a missing one.
+        let typ = header.get("typ").map(|typ| {
+            let typ = typ.as_str().unwrap_or_default().to_ascii_lowercase();
             typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
         });
         Self {

@@ -1,0 +1,57 @@
+//! The claims that decide whether a token may be vouched for (OpenID Connect Core §2, RFC 7519 §4.1).
+
+use crate::json::{Document, Kind, Limits, Value};
+use std::borrow::Cow;
+
+/// The claims of an ID token that verification looks at.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) issuer: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) expires: f64,
+    pub(super) not_before: Option<f64>,
+    pub(super) issued_at: Option<f64>,
+    /// True if a top-level claim has the carrier's name.
+    pub(super) has_carrier: bool,
+}
+
+/// Why a payload is not a set of claims that can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl Claims {
+    /// Reads a payload: a strict JSON object with `iss`, `aud` and `exp` in the types of RFC 7519 §4.1.
+    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
+        let document = Document::parse_bytes(payload, Limits::TOKEN).map_err(|_| Malformed)?;
+        let root = document.root();
+        if root.kind() != Kind::Object {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            issuer: root.get_str("iss").ok_or(Malformed)?.into_owned(),
+            audiences: audiences(root.get("aud").ok_or(Malformed)?)?,
+            expires: numeric_date(root.get("exp").ok_or(Malformed)?)?,
+            not_before: root.get("nbf").map(numeric_date).transpose()?,
+            issued_at: root.get("iat").map(numeric_date).transpose()?,
+            has_carrier: root.get(super::CARRIER).is_some(),
+        })
+    }
+}
+
+/// `aud`: a string or an array of strings, at least one (RFC 7519 §4.1.3).
+fn audiences(aud: Value<'_>) -> Result<Vec<String>, Malformed> {
+    if let Some(one) = aud.as_str() {
+        return Ok(vec![one.into_owned()]);
+    }
+    let all: Option<Vec<String>> =
+        aud.elements().map(|element| element.as_str().map(Cow::into_owned)).collect();
+    all.filter(|all| !all.is_empty()).ok_or(Malformed)
+}
+
+/// A NumericDate (RFC 7519 §2): a JSON number of seconds, which may have a fraction.
+fn numeric_date(value: Value<'_>) -> Result<f64, Malformed> {
+    if value.kind() != Kind::Number {
+        return Err(Malformed);
+    }
+    value.raw().parse().ok().filter(|seconds: &f64| seconds.is_finite()).ok_or(Malformed)
+}

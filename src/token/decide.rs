@@ -1,0 +1,150 @@
+//! The decision: does a token pass, or is it re-signed?
+
+use super::resign::{BridgeKey, Unsigned};
+use super::response::UpstreamToken;
+use super::verify::{Trust, Unverified, VerifiedToken};
+use crate::jose::{Alg, Kid};
+use std::sync::Arc;
+
+/// What is to happen to the ID tokens of an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Passed where a strict relying party can verify it as it is, re-signed otherwise.
+    Auto,
+    /// Passed, always.
+    Pass,
+    /// Re-signed wherever that is allowed.
+    Resign,
+}
+
+/// What there is to re-sign with.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    /// The keys that sign now, one for an algorithm at the most.
+    pub keys: Vec<Arc<BridgeKey>>,
+    /// Put the original header and signature into the payload, so that it can be restored.
+    pub carrier: bool,
+    /// The longest token that may come out; longer ones go without a carrier.
+    pub max_token_bytes: usize,
+}
+
+/// What happens to one token.
+#[derive(Debug)]
+pub enum Decision {
+    /// It goes on as it is.
+    Pass(PassReason),
+    /// It is signed anew: what is to be signed, and why.
+    Resign(Unsigned, ResignReason),
+}
+
+/// Why a token passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassReason {
+    /// The mode says so.
+    Mode,
+    /// A strict relying party can verify it as it is.
+    Acceptable,
+    /// It could not be verified, or must not be touched.
+    Unverified(Unverified),
+    /// There is no bridge key of its algorithm, which must not change (OpenID Connect Core §3.1.3.7 (7)).
+    NoKeyForAlg(Alg),
+}
+
+/// Why a token is signed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResignReason {
+    /// The mode says so.
+    Mode,
+    /// Its header has no `kid`.
+    KidMissing,
+    /// Its `kid` is empty, or no string.
+    KidUnusable,
+    /// Its `kid` names another key than the one that signed it, or none of the published set.
+    KidUnknown,
+    /// Relying parties that cache the set may not have its key yet.
+    KidUnsettled,
+    /// Its key is not published, since its private half is public knowledge.
+    KeyCompromised,
+}
+
+impl PassReason {
+    /// The word for metrics and logs; one of a fixed set.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mode => "mode",
+            Self::Acceptable => "acceptable",
+            Self::NoKeyForAlg(_) => "no_key_for_alg",
+            Self::Unverified(reason) => match reason {
+                Unverified::NotAJws(crate::jose::JwsError::Encrypted) => "encrypted",
+                Unverified::NotAJws(_) => "not_a_jws",
+                Unverified::Alg => "alg",
+                Unverified::Extension => "extension",
+                Unverified::Type => "type",
+                Unverified::Signature => "signature",
+                Unverified::Claims => "claims",
+                Unverified::Issuer => "issuer",
+                Unverified::Audience => "audience",
+                Unverified::Expired => "expired",
+                Unverified::NotYet => "not_yet",
+                Unverified::Carrier => "carrier_claim",
+            },
+        }
+    }
+}
+
+impl ResignReason {
+    /// The word for metrics and logs; one of a fixed set.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mode => "mode",
+            Self::KidMissing => "kid_missing",
+            Self::KidUnusable => "kid_unusable",
+            Self::KidUnknown => "kid_unknown",
+            Self::KidUnsettled => "kid_unsettled",
+            Self::KeyCompromised => "key_compromised",
+        }
+    }
+}
+
+/// Decides on an ID token of an upstream response at the time `now`, in seconds since 1970.
+///
+/// The token is verified first in every mode but [`Mode::Pass`]: a reason to re-sign exists only for a
+/// verified one.
+pub fn decide(
+    trust: &Trust,
+    bridge: &Bridge,
+    mode: Mode,
+    token: &UpstreamToken<'_>,
+    now: i64,
+) -> Decision {
+    if mode == Mode::Pass {
+        return Decision::Pass(PassReason::Mode);
+    }
+    let verified = match trust.verify(token, now) {
+        Ok(verified) => verified,
+        Err(reason) => return Decision::Pass(PassReason::Unverified(reason)),
+    };
+    let reason = match reason_to_resign(&verified) {
+        Some(reason) => reason,
+        None if mode == Mode::Resign => ResignReason::Mode,
+        None => return Decision::Pass(PassReason::Acceptable),
+    };
+    let alg = verified.alg();
+    match bridge.keys.iter().find(|key| key.alg() == alg) {
+        Some(key) => Decision::Resign(Unsigned::new(&verified, key, bridge), reason),
+        None => Decision::Pass(PassReason::NoKeyForAlg(alg)),
+    }
+}
+
+/// Why a strict relying party, which looks a token's key up by `kid` in a set that it may have cached,
+/// would refuse `token`; `None` if it would not.
+fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
+    let Some(published) = &token.signer().kid else { return Some(ResignReason::KeyCompromised) };
+    match &token.jws().header().kid {
+        Kid::Missing => Some(ResignReason::KidMissing),
+        Kid::Unusable => Some(ResignReason::KidUnusable),
+        Kid::Text(kid) if kid != published => Some(ResignReason::KidUnknown),
+        Kid::Text(_) if !token.signer().settled => Some(ResignReason::KidUnsettled),
+        Kid::Text(_) => None,
+    }
+}

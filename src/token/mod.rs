@@ -1,0 +1,22 @@
+//! Tokens: what happens to one on its way to a relying party, and how it becomes itself again on the way back.
+//!
+//! Texts and a clock value in; decisions and texts out. The one thing that must never happen here is a
+//! signature over something that was not verified: a [`VerifiedToken`] can only come from
+//! [`Trust::verify`], which takes an [`UpstreamToken`], which only a response of the upstream has; and a
+//! [`BridgeKey`] signs nothing but an [`Unsigned`] token, which only a verified one turns into.
+
+mod claims;
+mod decide;
+mod resign;
+mod response;
+mod restore;
+mod verify;
+
+pub use decide::{Bridge, Decision, Mode, PassReason, ResignReason, decide};
+pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
+pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
+pub use restore::{Place, restore, restore_authorization, restore_fields};
+pub use verify::{Trust, TrustedKey, Unverified, VerifiedToken};
+
+#[cfg(test)]
+mod tests;

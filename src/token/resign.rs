@@ -1,0 +1,146 @@
+//! Re-signing: the same claims under a key that relying parties can find, with what restore needs inside.
+//!
+//! The carrier is the first member of the new payload:
+//! `"_kidstamp":"<original protected header>.<original signature>"`. It stands in the payload, since real
+//! relying parties refuse unknown header members but no unknown claims. Nothing else of the payload's text moves.
+
+use super::decide::Bridge;
+use super::verify::VerifiedToken;
+use crate::jose::{Alg, KeyError, PublicKey, SigningKey, base64url};
+use crate::json::{self, Document, Edits, Limits};
+use std::sync::Arc;
+
+/// The name of the claim that carries the original header and signature.
+pub const CARRIER: &str = "_kidstamp";
+
+/// What stands between the first brace of the payload and the carrier's content.
+pub(super) const CARRIER_START: &str = "\"_kidstamp\":\"";
+
+/// Header members that would point at the old key (RFC 7515 §4.1.2 to §4.1.8).
+const KEY_POINTERS: [&str; 6] = ["jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256"];
+
+/// A signing key of kidstamp's own, which signs verified tokens and nothing else.
+#[derive(Debug)]
+pub struct BridgeKey {
+    key: SigningKey,
+    kid: String,
+}
+
+impl BridgeKey {
+    /// Takes `key` into service; it is published under its thumbprint.
+    pub fn new(key: SigningKey) -> Self {
+        let kid = key.kid().to_owned();
+        Self { key, kid }
+    }
+
+    /// The algorithm that it signs with.
+    pub fn alg(&self) -> Alg {
+        self.key.alg()
+    }
+
+    /// The `kid` of the tokens that it signs.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &PublicKey {
+        self.key.public()
+    }
+
+    /// The JWK to publish.
+    pub fn public_jwk(&self) -> String {
+        self.key.public_jwk()
+    }
+}
+
+/// A verified token in its new form, but for the signature.
+#[derive(Debug)]
+pub struct Unsigned {
+    key: Arc<BridgeKey>,
+    signing_input: String,
+    carried: bool,
+}
+
+/// The signature could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cryptographic library could not make the signature")]
+pub struct ResignError;
+
+impl Unsigned {
+    /// Gives `token` the header and payload that `key` is to sign.
+    pub(super) fn new(token: &VerifiedToken<'_>, key: &Arc<BridgeKey>, bridge: &Bridge) -> Self {
+        let header = base64url::encode(new_header(token, &key.kid));
+        let carried = bridge.carrier.then(|| with_carrier(token)).flatten().map(base64url::encode);
+        let fits = |payload: &String| {
+            header.len() + payload.len() + 2 + signature_chars(&key.key) <= bridge.max_token_bytes
+        };
+        let carried = carried.filter(fits);
+        let has_carrier = carried.is_some();
+        let payload = carried.unwrap_or_else(|| base64url::encode(token.jws().payload()));
+        Self {
+            key: Arc::clone(key),
+            signing_input: format!("{header}.{payload}"),
+            carried: has_carrier,
+        }
+    }
+
+    /// True if the token can be restored from what it carries.
+    pub fn is_carried(&self) -> bool {
+        self.carried
+    }
+
+    /// The `kid` that the token will have.
+    pub fn kid(&self) -> &str {
+        &self.key.kid
+    }
+
+    /// Signs. With RSA this takes up to a millisecond of one core: not to be called on an event loop.
+    pub fn sign(self) -> Result<String, ResignError> {
+        let signature =
+            self.key.key.sign(self.signing_input.as_bytes()).map_err(|_: KeyError| ResignError)?;
+        let mut token = self.signing_input;
+        token.push('.');
+        token.push_str(&base64url::encode(signature));
+        Ok(token)
+    }
+}
+
+/// The original header with the new `kid`, and without what points at the old key.
+fn new_header(token: &VerifiedToken<'_>, kid: &str) -> String {
+    let text = token.jws().header_json();
+    let Ok(document) = Document::parse(text, Limits::TOKEN) else {
+        // A verified token's header has been parsed once already.
+        return format!(
+            "{{\"alg\":{},\"kid\":{}}}",
+            json::quote(token.alg().name()),
+            json::quote(kid)
+        );
+    };
+    let root = document.root();
+    let mut edits = Edits::default();
+    root.members()
+        .filter(|member| KEY_POINTERS.contains(&&*member.name()))
+        .for_each(|member| edits.remove(root, member));
+    edits.set_member(root, "kid", &json::quote(kid));
+    json::apply(text, &edits.splices(&document)).unwrap_or_else(|_| text.to_owned())
+}
+
+/// The payload with the carrier as its first member.
+fn with_carrier(token: &VerifiedToken<'_>) -> Option<Vec<u8>> {
+    let payload = token.jws().payload();
+    let brace = payload.iter().position(|byte| *byte == b'{')?;
+    let (before, after) = payload.split_at_checked(brace + 1)?;
+    let carrier =
+        [token.jws().header_segment(), ".", token.jws().signature_segment(), "\","].concat();
+    Some([before, CARRIER_START.as_bytes(), carrier.as_bytes(), after].concat())
+}
+
+/// How many characters a signature of `key` takes.
+fn signature_chars(key: &SigningKey) -> usize {
+    let octets = match key.public() {
+        PublicKey::Rsa { n, .. } => n.len(),
+        PublicKey::Ec { curve, .. } | PublicKey::Okp { curve, .. } => 2 * curve.octets(),
+    };
+    (octets * 4).div_ceil(3)
+}

@@ -1,0 +1,156 @@
+//! Verification: is this token really one of this issuer's, and in its lifetime?
+
+use super::claims::Claims;
+use super::response::UpstreamToken;
+use crate::jose::{Alg, CompactJws, JwsError, VerificationKey};
+
+/// What an issuer's tokens are verified against.
+#[derive(Debug)]
+pub struct Trust {
+    /// The `iss` that a token must have, to the letter (OpenID Connect Core §3.1.3.7 (2)).
+    pub issuer: String,
+    /// The audiences that a token may be for; any, if empty (RFC 8725 §3.9).
+    pub audiences: Vec<String>,
+    /// How far clocks may differ, in seconds.
+    pub clock_skew: u32,
+    /// The upstream's keys.
+    pub keys: Vec<TrustedKey>,
+}
+
+/// A key of the upstream's set, with what the published set says about it.
+#[derive(Debug)]
+pub struct TrustedKey {
+    /// The key.
+    pub key: VerificationKey,
+    /// The `alg` of the JWK: the key verifies nothing else (RFC 8725 §3.1).
+    pub alg: Option<Alg>,
+    /// The `kid` under which it is published; `None` if it is not published.
+    pub kid: Option<String>,
+    /// True if every relying party's cache must have the key under that `kid` by now.
+    pub settled: bool,
+}
+
+/// A token that a key of the upstream signed, for this issuer, in its lifetime.
+///
+/// There is no way to make one but [`Trust::verify`].
+#[derive(Debug)]
+pub struct VerifiedToken<'t> {
+    jws: CompactJws<'t>,
+    alg: Alg,
+    signer: &'t TrustedKey,
+}
+
+/// Why a token could not be verified, or must not be touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unverified {
+    /// Not a compact JWS.
+    #[error("not a signed token: {0}")]
+    NotAJws(JwsError),
+    /// `alg` is `none`, an HMAC, or unknown.
+    #[error("its alg is none that a published key can have")]
+    Alg,
+    /// `crit`, `b64`, `cty` or `zip` stand in the header.
+    #[error("its header has a member that changes how it must be read")]
+    Extension,
+    /// `typ` says that it is something other than an ID token (RFC 8725 §3.11).
+    #[error("its typ is not that of an ID token")]
+    Type,
+    /// No known key verifies it.
+    #[error("no key of the issuer verifies it")]
+    Signature,
+    /// The payload is not strict JSON with `iss`, `aud` and `exp` in their types.
+    #[error("its payload is not a set of claims with iss, aud and exp")]
+    Claims,
+    /// Another `iss`.
+    #[error("its iss is not this issuer")]
+    Issuer,
+    /// An `aud` that is not on the list.
+    #[error("its aud is not on the list of audiences")]
+    Audience,
+    /// After `exp`.
+    #[error("it has expired")]
+    Expired,
+    /// Before `nbf` or `iat`.
+    #[error("its time has not come")]
+    NotYet,
+    /// It has a claim of the carrier's name already.
+    #[error("it has a claim named _kidstamp")]
+    Carrier,
+}
+
+impl Trust {
+    /// Verifies an ID token of an upstream response at the time `now`, in seconds since 1970.
+    pub fn verify<'t>(
+        &'t self,
+        token: &'t UpstreamToken<'_>,
+        now: i64,
+    ) -> Result<VerifiedToken<'t>, Unverified> {
+        let jws = CompactJws::parse(token.text()).map_err(Unverified::NotAJws)?;
+        let header = jws.header();
+        let alg = header.alg.ok_or(Unverified::Alg)?;
+        if header.extension.is_some() {
+            return Err(Unverified::Extension);
+        }
+        if !matches!(header.typ.as_deref(), None | Some("jwt")) {
+            return Err(Unverified::Type);
+        }
+        let signer = self.signer(&jws, alg).ok_or(Unverified::Signature)?;
+        self.check_claims(jws.payload(), now)?;
+        Ok(VerifiedToken { alg, signer, jws })
+    }
+
+    /// The key that verifies `jws`. A key under the token's own `kid` is tried first; the others too,
+    /// since a wrong `kid` is one of the flaws that kidstamp repairs.
+    fn signer(&self, jws: &CompactJws<'_>, alg: Alg) -> Option<&TrustedKey> {
+        let named = |key: &&TrustedKey| {
+            jws.header().kid.text().is_some_and(|kid| key.kid.as_deref() == Some(kid))
+        };
+        let verifies =
+            |key: &&TrustedKey| key.alg.is_none_or(|own| own == alg) && key.key.verifies(jws);
+        self.keys
+            .iter()
+            .filter(named)
+            .find(verifies)
+            .or_else(|| self.keys.iter().filter(|key| !named(key)).find(verifies))
+    }
+
+    fn check_claims(&self, payload: &[u8], now: i64) -> Result<(), Unverified> {
+        let claims = Claims::read(payload).map_err(|_| Unverified::Claims)?;
+        if claims.has_carrier {
+            return Err(Unverified::Carrier);
+        }
+        if claims.issuer != self.issuer {
+            return Err(Unverified::Issuer);
+        }
+        if !self.audiences.is_empty()
+            && !claims.audiences.iter().any(|aud| self.audiences.contains(aud))
+        {
+            return Err(Unverified::Audience);
+        }
+        let (now, skew) = (now as f64, f64::from(self.clock_skew));
+        if now >= claims.expires + skew {
+            return Err(Unverified::Expired);
+        }
+        if claims.not_before.into_iter().chain(claims.issued_at).any(|start| start > now + skew) {
+            return Err(Unverified::NotYet);
+        }
+        Ok(())
+    }
+}
+
+impl<'t> VerifiedToken<'t> {
+    /// The token.
+    pub fn jws(&self) -> &CompactJws<'t> {
+        &self.jws
+    }
+
+    /// Its algorithm, which its key has too.
+    pub fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    /// The key that signed it.
+    pub fn signer(&self) -> &'t TrustedKey {
+        self.signer
+    }
+}
