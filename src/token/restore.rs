@@ -60,7 +60,7 @@ pub fn restore(token: &str) -> Option<String> {
     let claims = rest.strip_prefix(b"\",")?;
     let (original_header, original_signature) =
         std::str::from_utf8(carrier).ok()?.split_once('.')?;
-    for segment in [original_header, original_signature] {
+    for segment in [header, signature, original_header, original_signature] {
         base64url::decode(segment).filter(|octets| !octets.is_empty())?;
     }
     let original_payload = base64url::encode([before, claims].concat());
