@@ -24,9 +24,7 @@ class Browser:
         page = self._open(authorization_url, redirect_uri)
         form = LoginForm.on(page)
         if form is not None:
-            answer = self._http.post(
-                form.action, data=form.filled_in_by(user), allow_redirects=False, timeout=_SECONDS
-            )
+            answer = self._http.post(form.action, data=form.filled_in_by(user), allow_redirects=False, timeout=_SECONDS)
             page = self._follow(answer, redirect_uri)
         return _callback_parameters(page, redirect_uri)
 

@@ -15,7 +15,7 @@ import kidstamp
 import lemonldap
 import stacks
 from oidc import Client
-from relying_parties import RELYING_PARTIES, EspoCrmLikeRp, LibraryRp
+from relying_parties import RELYING_PARTIES, RelyingParty
 from stacks import Stack
 
 _Start = Callable[[Path], AbstractContextManager[Stack]]
@@ -38,6 +38,12 @@ def bridged(tmp_path_factory: _Factory) -> Iterator[Stack]:
 def bridged_alone(tmp_path_factory: _Factory) -> Iterator[Stack]:
     """The same for a test that changes the IdP."""
     yield from _started(stacks.bridged_lemonldap, tmp_path_factory, lemonldap.missing() or kidstamp.missing())
+
+
+@pytest.fixture(scope="module")
+def bridged_mended(tmp_path_factory: _Factory) -> Iterator[Stack]:
+    """LemonLDAP with nothing left to mend, behind kidstamp."""
+    yield from _started(stacks.bridged_mended_lemonldap, tmp_path_factory, lemonldap.missing() or kidstamp.missing())
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +73,7 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 @pytest.fixture(params=RELYING_PARTIES, ids=lambda rp: rp.name)
-def rp(request: pytest.FixtureRequest) -> LibraryRp | EspoCrmLikeRp:
+def rp(request: pytest.FixtureRequest) -> RelyingParty:
     if reason := request.param.missing():
         pytest.skip(reason)
     return request.param

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jwt
@@ -49,7 +50,8 @@ class Forger:
         return b".".join((signed, _base64url(mac))).decode()
 
 
-FORGERIES = (
+Forgery = Callable[[Forger, str], str]
+FORGERIES: tuple[Forgery, ...] = (
     Forger.wrong_key,
     Forger.wrong_key_under_the_kid_of_the_bridge,
     Forger.wrong_issuer,

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-
-from processes import Process, accepts_connections, free_port
+from processes import Process, accepts_connections, answers_ok, clean_environment, free_port
 
 _REPOSITORY = Path(__file__).parents[2]
-_NAMED = os.environ.pop("KIDSTAMP_BIN", None)
+_NAMED = os.environ.get("KIDSTAMP_BIN")
 BINARY = _REPOSITORY / (_NAMED or "target/debug/kidstamp")
 
 
@@ -38,22 +36,15 @@ def running(folder: Path, upstream: str, external_url: str, port: int) -> Iterat
         ],
         log=folder / "kidstamp.log",
     )
+    ready = f"http://127.0.0.1:{admin_port}/readyz"
     try:
-        process.wait_ready(lambda: accepts_connections(port) and _is_ready(admin_port), "kidstamp's readiness")
+        process.wait_ready(lambda: accepts_connections(port) and answers_ok(ready), "kidstamp's readiness")
         yield
     finally:
         process.stop()
 
 
 def _generate_key(keys: Path) -> None:
-    made = subprocess.run(
-        [str(BINARY), "keys", "generate", "--dir", str(keys)], capture_output=True, text=True, timeout=30
-    )
+    command = [str(BINARY), "keys", "generate", "--dir", str(keys)]
+    made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30, env=clean_environment())
     assert made.returncode == 0, f"kidstamp keys generate: {made.stderr}"
-
-
-def _is_ready(admin_port: int) -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{admin_port}/readyz", timeout=5).ok
-    except requests.ConnectionError:
-        return False

@@ -1,27 +1,29 @@
 """A real legacy IdP: LemonLDAP::NG's portal under starman, out of a temporary folder.
 
-As installed and with its signing key's ID unset, it publishes a JWKS without `kid` and `alg` and signs ID tokens with
+With its signing key's ID unset, as installed, it publishes a JWKS without `kid` and `alg` and signs ID tokens with
 the header `{"typ":"JWT","alg":"RS256"}`. The order of JSON members differs from response to response, and its issuer
 ends in `/`. Nothing of the system's own configuration is read or written.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from oidc import Client, User
 from pem import private_pem, public_pem
-from processes import Process, free_port
+from processes import Process, answers_ok, free_port
 
 PORTAL = Path("/usr/share/lemonldap-ng/portal")
+_ISSUER_MODULE = "Lemonldap::NG::Portal::Issuer::OpenIDConnect"
 # An account of LemonLDAP's built-in demonstration backend.
 USER = User("dwho", "dwho")
 
@@ -46,13 +48,15 @@ languages = en
 """
 
 
+@functools.cache
 def missing() -> str | None:
     """Why LemonLDAP can't run here, or None."""
     if not (PORTAL / "htdocs/index.psgi").exists():
         return "Debian package lemonldap-ng is not installed"
     if shutil.which("starman") is None:
         return "Debian package starman is not installed"
-    return None
+    loads = subprocess.run(["perl", "-M" + _ISSUER_MODULE, "-e", "1"], check=False, capture_output=True, timeout=60)
+    return None if loads.returncode == 0 else f"a Perl module that {_ISSUER_MODULE} needs is not installed"
 
 
 @dataclass
@@ -63,6 +67,7 @@ class LemonLdap:
     external_url: str
     signing_key: rsa.RSAPrivateKey
     clients: tuple[Client, ...]
+    signing_key_id: str | None
     _folder: Path
     _process: Process | None = None
 
@@ -78,10 +83,10 @@ class LemonLdap:
     def rotate_signing_key(self, key: rsa.RSAPrivateKey) -> None:
         """Replaces the signing key, as an operator does: new configuration, restart."""
         self.signing_key = key
-        self._stop()
-        self._start()
+        self.stop()
+        self.start()
 
-    def _start(self) -> None:
+    def start(self) -> None:
         self._write_configuration()
         self._process = Process(
             [
@@ -91,23 +96,18 @@ class LemonLdap:
             log=self._folder / "starman.log",
             environment={"LLNG_DEFAULTCONFFILE": str(self._folder / "lemonldap-ng.ini")},
         )
-        self._process.wait_ready(self._answers, "LemonLDAP's discovery document")
+        discovery = f"{self.origin}/.well-known/openid-configuration"
+        self._process.wait_ready(lambda: answers_ok(discovery), "LemonLDAP's discovery document")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         if self._process is not None:
             self._process.stop()
 
-    def _answers(self) -> bool:
-        try:
-            return requests.get(f"{self.origin}/.well-known/openid-configuration", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
     def _write_configuration(self) -> None:
+        # A restarted portal would otherwise find its former configuration there.
+        shutil.rmtree(self._folder / "cache", ignore_errors=True)
         for name in ("conf", "cache", "sessions/lock", "psessions/lock", "notifications"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self._folder / "cache")
-        (self._folder / "cache").mkdir()
         (self._folder / "lemonldap-ng.ini").write_text(_INI.format(folder=self._folder, portal=PORTAL))
         (self._folder / "conf/lmConf-1.json").write_text(json.dumps(self._configuration()))
 
@@ -137,6 +137,7 @@ class LemonLdap:
             "issuerDBOpenIDConnectActivation": 1,
             "oidcServicePrivateKeySig": private_pem(self.signing_key),
             "oidcServicePublicKeySig": public_pem(self.signing_key),
+            "oidcServiceKeyIdSig": self.signing_key_id,
             "oidcRPMetaDataOptions": {client.client_id: _client_options(client) for client in self.clients},
             "oidcRPMetaDataExportedVars": {
                 client.client_id: {"email": "mail", "name": "cn", "preferred_username": "uid"}
@@ -175,12 +176,14 @@ def running(
     signing_key: rsa.RSAPrivateKey,
     clients: tuple[Client, ...],
     external_url: str | None = None,
+    signing_key_id: str | None = None,
 ) -> Iterator[LemonLdap]:
     """A portal that believes in `external_url`, or in its own origin without one."""
     port = free_port()
-    portal = LemonLdap(port, external_url or f"http://127.0.0.1:{port}", signing_key, clients, folder)
+    believed_origin = external_url or f"http://127.0.0.1:{port}"
+    portal = LemonLdap(port, believed_origin, signing_key, clients, signing_key_id, folder)
     try:
-        portal._start()
+        portal.start()
         yield portal
     finally:
-        portal._stop()
+        portal.stop()

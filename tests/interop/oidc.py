@@ -62,9 +62,7 @@ class Provider:
         )
 
     def exchange_code(self, client: Client, code: str) -> Tokens:
-        return self._token_request(
-            client, grant_type="authorization_code", code=code, redirect_uri=client.redirect_uri
-        )
+        return self._token_request(client, grant_type="authorization_code", code=code, redirect_uri=client.redirect_uri)
 
     def refresh(self, client: Client, refresh_token: str) -> Tokens:
         return self._token_request(client, grant_type="refresh_token", refresh_token=refresh_token)

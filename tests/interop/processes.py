@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import requests
+
 # Below the range that Linux hands to outgoing connections, so that none can take a port between choice and use.
 _PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.05
@@ -44,10 +46,22 @@ def accepts_connections(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def loopback_environment(**extra: str) -> dict[str, str]:
-    """This process's environment without proxy settings: everything here talks to loopback."""
-    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return kept | extra
+def answers_ok(url: str) -> bool:
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            return session.get(url, timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """This process's environment without proxies, since all is on loopback, and without settings for kidstamp."""
+
+    def is_kept(name: str) -> bool:
+        return not name.lower().endswith("_proxy") and not name.startswith("KIDSTAMP_")
+
+    return {name: value for name, value in os.environ.items() if is_kept(name)} | extra
 
 
 class Process:
@@ -62,7 +76,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=loopback_environment(**(environment or {})),
+                env=clean_environment(**(environment or {})),
                 start_new_session=True,
             )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oidc import Client, Provider
-from processes import loopback_environment
+from processes import clean_environment
 from rps.espocrm_like import EspoCrmLike, Refused
 
 _SCRIPTS = Path(__file__).parent / "rps"
@@ -43,11 +43,12 @@ class LibraryRp:
         }
         answer = subprocess.run(
             self.command,
+            check=False,
             input=json.dumps(question),
             capture_output=True,
             text=True,
             timeout=_SECONDS,
-            env=loopback_environment(**_trusting(provider.ca_file)),
+            env=clean_environment(**_trusting(provider.ca_file)),
         )
         assert answer.returncode == 0, f"{self.name} broke: {answer.stderr[-2000:]}"
         return Verdict(**json.loads(answer.stdout))
@@ -72,6 +73,9 @@ class EspoCrmLikeRp:
         return Verdict(True, None)
 
 
+RelyingParty = LibraryRp | EspoCrmLikeRp
+
+
 def _trusting(ca_file: str | None) -> dict[str, str]:
     return {"SSL_CERT_FILE": ca_file, "NODE_EXTRA_CA_CERTS": ca_file} if ca_file else {}
 
@@ -79,7 +83,7 @@ def _trusting(ca_file: str | None) -> dict[str, str]:
 def _ruby_jwt_missing() -> str | None:
     if shutil.which("ruby") is None:
         return "Debian package ruby is not installed"
-    found = subprocess.run(["ruby", "-e", "require 'jwt'"], capture_output=True, timeout=_SECONDS)
+    found = subprocess.run(["ruby", "-e", "require 'jwt'"], check=False, capture_output=True, timeout=_SECONDS)
     return None if found.returncode == 0 else "Debian package ruby-jwt is not installed"
 
 
@@ -89,7 +93,7 @@ def _jose_missing() -> str | None:
     return None if (_NODE_FOLDER / "node_modules/jose").is_dir() else "jose is not installed (tests/interop/setup)"
 
 
-RELYING_PARTIES = (
+RELYING_PARTIES: tuple[RelyingParty, ...] = (
     LibraryRp("pyjwt", (sys.executable, str(_SCRIPTS / "pyjwt_quickstart.py")), lambda: None),
     LibraryRp("ruby-jwt", ("ruby", str(_SCRIPTS / "ruby_jwt_quickstart.rb")), _ruby_jwt_missing),
     LibraryRp("jose", ("node", str(_SCRIPTS / "jose_quickstart.mjs"), str(_NODE_FOLDER)), _jose_missing),

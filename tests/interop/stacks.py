@@ -17,12 +17,11 @@ from oidc import Client, Provider, Tokens, payload_of
 from pem import new_rsa_key
 from processes import free_port
 
-_CALLBACKS = {
-    "redirect_uri": "http://127.0.0.1:9/callback",
-    "post_logout_redirect_uri": "http://127.0.0.1:9/signed-out",
-}
-OPAQUE_CLIENT = Client("opaque-access-tokens", "secret-of-a-test", **_CALLBACKS)
-JWT_CLIENT = Client("jwt-access-tokens", "secret-of-a-test", **_CALLBACKS, jwt_access_tokens=True)
+# Never opened: the browser reads the redirect and stops.
+_CALLBACK = "http://127.0.0.1:9/callback"
+_SIGNED_OUT = "http://127.0.0.1:9/signed-out"
+OPAQUE_CLIENT = Client("opaque-access-tokens", "secret-of-a-test", _CALLBACK, _SIGNED_OUT)
+JWT_CLIENT = Client("jwt-access-tokens", "secret-of-a-test", _CALLBACK, _SIGNED_OUT, jwt_access_tokens=True)
 CLIENTS = (OPAQUE_CLIENT, JWT_CLIENT)
 
 # What each relying party says to LemonLDAP as it is; jose takes its tokens, and has to go on taking them.
@@ -32,6 +31,7 @@ REFUSALS_OF_LEMONLDAP = {
     "espocrm-like": "Bad JWK value",
 }
 
+MENDED_KEY_ID = "key-of-the-idp"
 _NONCE = "nonce-of-a-test"
 
 
@@ -53,9 +53,7 @@ class Stack:
     def sign_in(self, client: Client) -> Login:
         """The code flow up to the tokens, in a new browser."""
         browser = Browser(self.provider.ca_file)
-        callback = browser.sign_in(
-            self.provider.authorization_url(client, _NONCE), client.redirect_uri, lemonldap.USER
-        )
+        callback = browser.sign_in(self.provider.authorization_url(client, _NONCE), client.redirect_uri, lemonldap.USER)
         tokens = self.provider.exchange_code(client, callback["code"])
         assert payload_of(tokens.id_token)["nonce"] == _NONCE
         return Login(browser, tokens)
@@ -72,15 +70,22 @@ def direct_lemonldap(folder: Path) -> Iterator[Stack]:
 
 
 @contextmanager
-def bridged_lemonldap(folder: Path) -> Iterator[Stack]:
+def bridged_lemonldap(folder: Path, signing_key_id: str | None = None) -> Iterator[Stack]:
     """RP → kidstamp → a hop that watches and forges → LemonLDAP."""
     port, hop_port = free_port(), free_port()
     external_url = f"http://127.0.0.1:{port}"
     with ExitStack() as parts:
-        idp = parts.enter_context(lemonldap.running(folder, new_rsa_key(), CLIENTS, external_url))
+        idp = parts.enter_context(lemonldap.running(folder, new_rsa_key(), CLIENTS, external_url, signing_key_id))
         wire = parts.enter_context(tamper.running(hop_port, idp.port))
         parts.enter_context(kidstamp.running(folder, f"http://127.0.0.1:{hop_port}", external_url, port))
         yield Stack(Provider(idp.issuer), idp, wire)
+
+
+@contextmanager
+def bridged_mended_lemonldap(folder: Path) -> Iterator[Stack]:
+    """The same once LemonLDAP's operator has given the signing key an ID."""
+    with bridged_lemonldap(folder, signing_key_id=MENDED_KEY_ID) as stack:
+        yield stack
 
 
 @contextmanager

@@ -4,15 +4,18 @@ Direct, the strict RPs refuse. Through kidstamp, all accept, and everything else
 """
 
 from oidc import Client
+from relying_parties import RelyingParty
 from stacks import Stack
 
 
-def test_id_token_is_accepted_by_all_but_those_who_refuse_the_idp(stack: Stack, client: Client, rp):
+def test_id_token_is_accepted_by_all_but_those_who_refuse_the_idp(stack: Stack, client: Client, rp: RelyingParty):
     tokens = stack.sign_in(client).tokens
     _check_verdict(stack, client, rp, tokens.id_token)
 
 
-def test_refreshed_id_token_is_accepted_by_all_but_those_who_refuse_the_idp(stack: Stack, client: Client, rp):
+def test_refreshed_id_token_is_accepted_by_all_but_those_who_refuse_the_idp(
+    stack: Stack, client: Client, rp: RelyingParty
+):
     tokens = stack.sign_in(client).tokens
     refreshed = stack.provider.refresh(client, tokens.refresh_token)
     assert refreshed.id_token != tokens.id_token
@@ -52,7 +55,7 @@ def test_logout_with_the_id_token_as_hint_ends_the_session(stack: Stack, client:
     assert stack.provider.userinfo(login.tokens.access_token).status_code == 401
 
 
-def _check_verdict(stack: Stack, client: Client, rp, id_token: str) -> None:
+def _check_verdict(stack: Stack, client: Client, rp: RelyingParty, id_token: str) -> None:
     verdict = rp.verify(stack.provider, client, id_token)
     refusal = stack.refusals.get(rp.name)
     assert verdict.accepted == (refusal is None), verdict.error

@@ -2,6 +2,7 @@
 
 from oidc import header_of
 from processes import wait_until
+from relying_parties import RelyingParty
 from stacks import OPAQUE_CLIENT, REFUSALS_OF_LEMONLDAP, Stack
 
 
@@ -28,7 +29,7 @@ def test_its_json_members_come_in_any_order(direct: Stack):
     wait_until(two_orders_seen, "a second order of the same members")
 
 
-def test_strict_rps_refuse_it_and_say_why(direct: Stack, rp):
+def test_strict_rps_refuse_it_and_say_why(direct: Stack, rp: RelyingParty):
     verdict = rp.verify(direct.provider, OPAQUE_CLIENT, direct.sign_in(OPAQUE_CLIENT).tokens.id_token)
     refusal = REFUSALS_OF_LEMONLDAP.get(rp.name)
     if refusal is None:

@@ -50,7 +50,7 @@ class _Front:
     def __init__(self, target_port: int):
         self._target_port = target_port
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task] = set()
+        self._connections: dict[asyncio.Task, StreamWriter] = {}
 
     async def listen(self, port: int, context: ssl.SSLContext) -> None:
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", port, ssl=context)
@@ -58,13 +58,14 @@ class _Front:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for connection in self._connections:
-            connection.cancel()
+        for outside in self._connections.values():
+            outside.transport.abort()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _connect(self, reader: StreamReader, writer: StreamWriter) -> None:
-        self._connections.add(connection := asyncio.current_task())
-        connection.add_done_callback(self._connections.discard)
+        connection = asyncio.current_task()
+        self._connections[connection] = writer
+        connection.add_done_callback(self._connections.pop)
         try:
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
             await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))

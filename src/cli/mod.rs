@@ -1,0 +1,43 @@
+//! The command line: one file a command, and what they share.
+//!
+//! Only this room and `main` know clap, standard output and exit codes. It must never decide
+//! anything about tokens or keys; it asks the other rooms and prints their answers.
+
+mod config;
+mod flags;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use config::ConfigCommand;
+pub use flags::ServeFlags;
+
+/// The rules that `[rules]` may name; the rulebook will say.
+const KNOWN_RULES: &[&str] = &[];
+
+/// Makes strict OpenID Connect relying parties accept a legacy provider.
+#[derive(Debug, Parser)]
+#[command(name = "kidstamp", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the configuration, or show what is in effect.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Runs a command to its exit code: 0 done, 2 could not be done as asked.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Config(command) => config::run(&command, KNOWN_RULES),
+    }
+}

@@ -1,0 +1,176 @@
+//! What sections must agree on with each other.
+//!
+//! A check whose sections could not be read says nothing: its cause is reported already.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::Sections;
+use super::issuer::ReadIssuer;
+use super::model::{KeySource, Mode, Upstream};
+use super::origin::{Origin, Scheme};
+use super::place::Source;
+use super::reader::Reader;
+
+/// Runs every check.
+pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
+    if let (Ok(server), Ok(read)) = (&sections.server, &sections.upstream) {
+        let own = [("listen", Some(server.listen)), ("admin", server.admin)];
+        for (key, address) in own {
+            if let Some(address) = address.filter(|address| leads_to(&read.upstream.url, *address))
+            {
+                let message = format!(
+                    "upstream.url = \"{}\" is kidstamp itself (server.{key} = \"{address}\"); \
+                     give the address of the IdP",
+                    read.upstream.url
+                );
+                reader.problems.conflict(&read.url_at, message);
+            }
+        }
+    }
+    let Ok(issuers) = &sections.issuers else { return };
+    distinct(issuers, reader);
+    for read in issuers {
+        if let Ok(upstream) = &sections.upstream {
+            reachable(read, &upstream.upstream, reader);
+        }
+        if let Ok(tokens) = &sections.tokens {
+            has_key(read, tokens.id_token, reader);
+        }
+        secure(read, reader);
+    }
+}
+
+/// Whether a connection to the origin reaches a listener on this address.
+fn leads_to(origin: &Origin, listener: SocketAddr) -> bool {
+    let here = match origin.host().parse::<IpAddr>() {
+        Ok(ip) => ip == listener.ip() || (ip.is_loopback() && listener.ip().is_unspecified()),
+        Err(_) => {
+            origin.is_loopback() && (listener.ip().is_loopback() || listener.ip().is_unspecified())
+        }
+    };
+    here && listener.port() == origin.port()
+}
+
+/// Several issuers must be told apart, by name and by key (RFC 8725, section 3.8).
+fn distinct(issuers: &[ReadIssuer], reader: &mut Reader<'_>) {
+    let mut names: HashMap<&str, &Source> = HashMap::new();
+    let mut directories: HashMap<PathBuf, &Source> = HashMap::new();
+    for read in issuers {
+        match (&read.issuer.issuer, &read.issuer_at) {
+            (Some(name), Some(at)) => {
+                if let Some(first) = names.insert(name, at) {
+                    let message = format!(
+                        "issuer.issuer = \"{name}\" is taken already ({first}); \
+                         one [[issuer]] for each issuer"
+                    );
+                    reader.problems.conflict(at, message);
+                }
+            }
+            _ if issuers.len() > 1 => {
+                let place = read.at.clone().unwrap_or(Source::Flag("--issuer"));
+                let message = format!(
+                    "one of {} issuers has no name; write issuer = \"https://…\" in each \
+                     [[issuer]], since only a single one can be learned from discovery",
+                    issuers.len()
+                );
+                reader.problems.conflict(&place, message);
+            }
+            _ => {}
+        }
+        if let (KeySource::Directory(directory), Some(at)) = (&read.issuer.keys, &read.keys_at)
+            && let Some(first) = directories.insert(one_spelling(directory), at)
+        {
+            let message = format!(
+                "issuer.keys = \"{}\" is the directory of another issuer ({first}); two issuers \
+                 must not share a key (RFC 8725, section 3.8): give each a directory of its own",
+                directory.display()
+            );
+            reader.problems.conflict(at, message);
+        }
+    }
+}
+
+/// `keys`, `./keys` and a link to it are one directory.
+fn one_spelling(path: &Path) -> PathBuf {
+    fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .map_or_else(|_| path.to_owned(), |path| path.components().collect())
+}
+
+/// Keys fetched past the upstream need the same care as the upstream itself.
+fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
+    let external = read.issuer.external_url.as_ref();
+    if let (Some(external), Some(at)) = (external, &read.external_at)
+        && *external == upstream.url
+        && !external.is_loopback()
+    {
+        let message = format!(
+            "issuer.external_url and upstream.url are both {external}: requests go in a circle \
+             unless that name leads to the IdP here and to kidstamp everywhere else"
+        );
+        reader.warn(at, &message);
+    }
+    let (Some(uri), Some(at)) = (&read.issuer.metadata.jwks_uri, &read.jwks_uri_at) else { return };
+    let Some(origin) = Origin::of(uri) else { return };
+    // A URL on either origin is fetched at the upstream's address.
+    let direct = origin != upstream.url && external != Some(&origin);
+    if direct
+        && origin.scheme() == Scheme::Http
+        && !origin.is_loopback()
+        && !upstream.allow_plaintext
+    {
+        let message = format!(
+            "issuer.jwks_uri = \"{uri}\" is plain http to another machine: who sits on that \
+             network can replace the keys; use https, or write allow_plaintext = true in \
+             [upstream] if that network is yours alone"
+        );
+        reader.problems.conflict(at, message);
+    }
+}
+
+/// Where tokens may be re-signed there must be a key to sign with.
+fn has_key(read: &ReadIssuer, id_token: Mode, reader: &mut Reader<'_>) {
+    match (&read.issuer.keys, id_token) {
+        (KeySource::None, Mode::Auto | Mode::Resign) => {
+            let place = read.at.clone().unwrap_or_else(|| reader.missing_at("--keys"));
+            let message = "this issuer has no bridge key to re-sign ID tokens with; make one with \
+                 `kidstamp keys generate --dir DIR` and name it: --keys DIR, or keys = \"DIR\" in \
+                 [[issuer]]. To try out: --ephemeral-key. To re-sign nothing: \
+                 id_token = \"pass\" in [tokens]";
+            reader.problems.conflict(&place, message);
+        }
+        (KeySource::Ephemeral, _) => {
+            if let Some(at) = &read.keys_at {
+                let message = "an ephemeral key is new at each start, and RPs that cache the old \
+                     one refuse logins; for trying out only";
+                reader.warn(at, message);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// OpenID Connect wants https (Discovery 1.0, section 3); many a test has none.
+fn secure(read: &ReadIssuer, reader: &mut Reader<'_>) {
+    let named = read.issuer.issuer.as_deref().and_then(|issuer| issuer.parse().ok());
+    let parts = [
+        ("issuer.issuer", named.as_ref().and_then(Origin::of), &read.issuer_at),
+        ("issuer.external_url", read.issuer.external_url.clone(), &read.external_at),
+    ];
+    for (key, origin, at) in parts {
+        // An external URL that follows from the issuer needs no warning of its own.
+        if let (Some(origin), Some(at)) = (origin, at.as_ref().filter(|at| at.rank() > 0))
+            && origin.scheme() == Scheme::Http
+            && !origin.is_loopback()
+        {
+            let message = format!(
+                "{key} is plain http ({origin}): tokens and passwords cross the network in the \
+                 clear, and many RPs refuse such an issuer"
+            );
+            reader.warn(at, &message);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! File, environment and flags become one [`ValidConfig`].
+//!
+//! The rest of the house takes its settings from here and asks no further questions: what
+//! [`load`] returns is complete and makes sense. It reads no file but the configuration
+//! itself: neither keys nor certificates, since `config check` also runs where they are not.
+//! It must never know how flags are parsed, start anything, or put a secret into an error.
+//!
+//! On the way: [`File`](file) is the text, [`reader`] takes it apart key by key, [`value`]
+//! reads single values, [`section`] and [`issuer`] know the keys, [`check`] compares
+//! sections, [`record`] remembers it all for `config show`.
+
+mod check;
+mod duration;
+mod error;
+mod file;
+mod issuer;
+mod model;
+mod origin;
+mod overrides;
+mod place;
+mod reader;
+mod record;
+mod section;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use error::{ConfigError, Fault, Problem};
+pub use model::{
+    ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat, Mode,
+    RuleSetting, Server, Timeouts, Tokens, Upstream, ValidConfig,
+};
+pub use origin::{Origin, Scheme, UrlError};
+pub use overrides::{Override, Overrides};
+pub use place::Source;
+
+use file::File;
+use reader::{Reader, Section};
+
+/// Reads and checks the configuration; flags win over the environment, that over the file,
+/// and that over the defaults. `known_rules` are the ids that `[rules]` may name.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(overrides: &Overrides, known_rules: &[&str]) -> Result<ValidConfig, ConfigError> {
+    let file = overrides.config.as_ref().map(File::open).transpose()?;
+    validate(file.as_ref(), overrides, known_rules)
+}
+
+fn validate(
+    file: Option<&File>,
+    overrides: &Overrides,
+    known_rules: &[&str],
+) -> Result<ValidConfig, ConfigError> {
+    let table = file.map(File::parse).transpose()?;
+    let mut reader = Reader::new(file.zip(table.as_ref()));
+    let sections = read(reader.root(), overrides, known_rules);
+    reader.report_unknown();
+    check::run(&sections, &mut reader);
+
+    let Reader { problems, record, mut warnings, .. } = reader;
+    warnings.sort();
+    let built = sections.build(record, warnings);
+    match (problems.into_error(), built) {
+        (None, Ok(config)) => Ok(config),
+        (Some(error), _) => Err(error),
+        // A section is only ever missing because a problem was reported.
+        (None, Err(_)) => Err(ConfigError::new(Vec::new())),
+    }
+}
+
+/// Every section, read; `Err` where a problem was reported.
+struct Sections {
+    server: Result<Server, error::Reported>,
+    upstream: Result<section::ReadUpstream, error::Reported>,
+    issuers: Result<Vec<issuer::ReadIssuer>, error::Reported>,
+    jwks: Result<Jwks, error::Reported>,
+    tokens: Result<Tokens, error::Reported>,
+    keys: Result<Keys, error::Reported>,
+    rules: std::collections::BTreeMap<String, RuleSetting>,
+}
+
+fn read(mut root: Section<'_, '_>, overrides: &Overrides, known_rules: &[&str]) -> Sections {
+    let sections = Sections {
+        server: section::server(root.child("server"), overrides),
+        upstream: section::upstream(root.child("upstream"), overrides),
+        issuers: issuer::issuers(&mut root, overrides),
+        jwks: section::jwks(root.child("jwks")),
+        tokens: section::tokens(root.child("tokens")),
+        keys: section::keys(root.child("keys")),
+        rules: section::rules(root.child("rules"), known_rules),
+    };
+    root.close();
+    sections
+}
+
+impl Sections {
+    fn build(
+        self,
+        record: record::Record,
+        warnings: Vec<String>,
+    ) -> Result<ValidConfig, error::Reported> {
+        Ok(ValidConfig {
+            server: self.server?,
+            upstream: self.upstream?.upstream,
+            issuers: self.issuers?.into_iter().map(|read| read.issuer).collect(),
+            jwks: self.jwks?,
+            tokens: self.tokens?,
+            keys: self.keys?,
+            rules: self.rules,
+            warnings,
+            record,
+        })
+    }
+}

@@ -1,0 +1,257 @@
+//! The configuration as the rest of the house sees it: checked, complete, and plain to read.
+//!
+//! Nothing here can be wrong: there is no way to a [`ValidConfig`] but [`super::load`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+use super::origin::Origin;
+use super::record::Record;
+use super::value::Word;
+
+/// A configuration that passed every check.
+#[derive(Clone, Debug)]
+pub struct ValidConfig {
+    /// kidstamp's own side.
+    pub server: Server,
+    /// The legacy IdP.
+    pub upstream: Upstream,
+    /// The issuers; at least one.
+    pub issuers: Vec<Issuer>,
+    /// What is published, and for how long.
+    pub jwks: Jwks,
+    /// What happens to tokens.
+    pub tokens: Tokens,
+    /// Bridge keys.
+    pub keys: Keys,
+    /// The rules that are set to something else than their default, by id.
+    pub rules: BTreeMap<String, RuleSetting>,
+    /// What works but deserves a look, each with its place.
+    pub warnings: Vec<String>,
+    /// Private, so that only this room can build the type.
+    pub(super) record: Record,
+}
+
+impl ValidConfig {
+    /// The effective configuration as TOML: every setting, with its source behind it.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        self.record.to_toml()
+    }
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where clients are served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where health and metrics are served, if at all.
+    pub admin: Option<SocketAddr>,
+    /// Event loops, each on a thread of its own.
+    pub workers: NonZeroUsize,
+    /// How long a draining server still accepts connections.
+    pub drain_delay: Duration,
+    /// The form of the log.
+    pub log_format: LogFormat,
+    /// Whether each request is logged.
+    pub log_requests: bool,
+    /// `[server.limits]`
+    pub limits: Limits,
+}
+
+/// `[server.limits]`
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest head of a request or response.
+    pub header_bytes: usize,
+    /// How long a client may take to send the head of a request.
+    pub header_timeout: Duration,
+    /// The longest body that is buffered to be rewritten.
+    pub rewritten_body_bytes: usize,
+    /// Upstream connections that each worker keeps open while idle.
+    pub idle_upstream_connections: usize,
+}
+
+/// `[upstream]`
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Where the IdP is reached.
+    pub url: Origin,
+    /// Certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The name in the upstream's certificate, where it is not the URL's host.
+    pub server_name: Option<String>,
+    /// Whether keys and tokens may cross a network in the clear.
+    pub allow_plaintext: bool,
+    /// `[upstream.timeouts]`
+    pub timeouts: Timeouts,
+}
+
+/// `[upstream.timeouts]`
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// Until a connection stands, TLS included.
+    pub connect: Duration,
+    /// Until the head of the response.
+    pub first_byte: Duration,
+}
+
+/// One `[[issuer]]`
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The exact `iss`; without it, the first valid discovery document says.
+    pub issuer: Option<String>,
+    /// The origin that RPs use. Follows from `issuer` where it is not set.
+    pub external_url: Option<Origin>,
+    /// What wins over the discovery document.
+    pub metadata: ConfiguredMetadata,
+    /// The audiences whose tokens are re-signed; empty allows all.
+    pub audiences: Vec<String>,
+    /// The bridge keys.
+    pub keys: KeySource,
+}
+
+/// Metadata of an IdP that has no discovery document, or a wrong one.
+#[derive(Clone, Debug, Default)]
+pub struct ConfiguredMetadata {
+    /// The key set.
+    pub jwks_uri: Option<Uri>,
+    /// RFC 6749, section 3.2.
+    pub token_endpoint: Option<Uri>,
+    /// OpenID Connect Core 1.0, section 5.3.
+    pub userinfo_endpoint: Option<Uri>,
+    /// RFC 7662.
+    pub introspection_endpoint: Option<Uri>,
+    /// RFC 7009.
+    pub revocation_endpoint: Option<Uri>,
+    /// OpenID Connect RP-Initiated Logout 1.0.
+    pub end_session_endpoint: Option<Uri>,
+    /// RFC 6749, section 3.1.
+    pub authorization_endpoint: Option<Uri>,
+}
+
+/// Where an issuer's bridge keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A directory of key files.
+    Directory(PathBuf),
+    /// Made at start and forgotten at the end: for trying out.
+    Ephemeral,
+    /// Nowhere: no token is re-signed.
+    None,
+}
+
+/// `[jwks]`
+#[derive(Clone, Debug)]
+pub struct Jwks {
+    /// After this time in each published set, every RP's cache has a key.
+    pub settle: Duration,
+    /// How long the last good set serves while the upstream can't be read.
+    pub stale_if_error: Duration,
+    /// The shortest time between refreshes.
+    pub refresh_min: Duration,
+    /// The longest time between refreshes.
+    pub refresh_max: Duration,
+    /// Whether a key whose private half the upstream published stays in the set.
+    pub publish_compromised: bool,
+    /// The media type of the set.
+    pub content_type: ContentType,
+}
+
+/// `[tokens]`
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// What happens to ID tokens.
+    pub id_token: Mode,
+    /// Whether a re-signed token carries what restores it.
+    pub carrier: bool,
+    /// Over this size the carrier is left out.
+    pub max_token_bytes: usize,
+    /// By how much the upstream's clock may differ.
+    pub clock_skew: Duration,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// How long a key that no longer signs stays published.
+    pub retain: Duration,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+/// What happens to a kind of token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Re-sign where a strict RP would refuse, else pass.
+    Auto,
+    /// Leave alone.
+    Pass,
+    /// Always re-sign.
+    Resign,
+}
+
+impl Word for Mode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("pass", Self::Pass), ("resign", Self::Resign)];
+}
+
+/// The media type under which the key set is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentType {
+    /// `application/json`: what most RPs expect.
+    Json,
+    /// `application/jwk-set+json` (RFC 7517, section 8.5.2).
+    JwkSetJson,
+}
+
+impl ContentType {
+    const JSON: &'static str = "application/json";
+    const JWK_SET_JSON: &'static str = "application/jwk-set+json";
+
+    /// The value of the header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => Self::JSON,
+            Self::JwkSetJson => Self::JWK_SET_JSON,
+        }
+    }
+}
+
+impl Word for ContentType {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[(Self::JSON, Self::Json), (Self::JWK_SET_JSON, Self::JwkSetJson)];
+}
+
+/// What a rule does when it fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleSetting {
+    /// Mend the document, and say so.
+    Repair,
+    /// Leave the document, and say so.
+    Warn,
+    /// Nothing.
+    Off,
+}
+
+impl Word for RuleSetting {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("repair", Self::Repair), ("warn", Self::Warn), ("off", Self::Off)];
+}

@@ -1,0 +1,288 @@
+//! Takes the parsed file apart, key by key.
+//!
+//! Asking for a key is what makes it known: whatever nobody asked for is an unknown key, so
+//! the list of allowed keys can't fall behind the code. Each answer also goes into the
+//! record behind `config show`, with its source. Nothing stops at the first mistake.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Fault, Problems, Reported, nearest, presentable};
+use super::file::File;
+use super::overrides::Override;
+use super::place::Source;
+use super::record::Record;
+use super::value::{Input, Refusal, Render, kind};
+
+/// A value and where it comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Given<T> {
+    pub(super) value: T,
+    pub(super) source: Source,
+}
+
+/// An optional value: absent, given, or wrong and reported.
+pub(super) type Optional<T> = Result<Option<Given<T>>, Reported>;
+
+/// The file, and what has been learned from it so far.
+pub(super) struct Reader<'d> {
+    file: Option<&'d File>,
+    root: Option<&'d DeTable<'d>>,
+    pub(super) problems: Problems,
+    pub(super) record: Record,
+    pub(super) warnings: Vec<String>,
+    known: Vec<(String, Vec<String>)>,
+    unknown: Vec<Unknown>,
+}
+
+/// A key that nobody asked for. Told at the end, when the keys of all sections are known.
+struct Unknown {
+    key: String,
+    section: String,
+    place: Source,
+}
+
+impl<'d> Reader<'d> {
+    /// Reads from a file, or from nothing.
+    pub(super) fn new(document: Option<(&'d File, &'d DeTable<'d>)>) -> Self {
+        Self {
+            file: document.map(|(file, _)| file),
+            root: document.map(|(_, root)| root),
+            problems: Problems::default(),
+            record: Record::default(),
+            warnings: Vec::new(),
+            known: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// The whole document as a section: its keys are the sections.
+    pub(super) fn root(&mut self) -> Section<'_, 'd> {
+        let table = self.root;
+        Section::new(String::new(), String::new(), table, self)
+    }
+
+    /// Where something is missing: in the file if there is one, else on the command line.
+    pub(super) fn missing_at(&self, flag: &'static str) -> Source {
+        self.file.map_or(Source::Flag(flag), File::whole)
+    }
+
+    /// The name of the file, if there is one.
+    pub(super) fn file_name(&self) -> Option<&str> {
+        self.file.map(File::name)
+    }
+
+    /// Notes what works but deserves a look.
+    pub(super) fn warn(&mut self, place: &Source, message: &str) {
+        self.warnings.push(format!("{place}: {message}"));
+    }
+
+    /// Reports the unknown keys; to be called once, after everything was asked for.
+    pub(super) fn report_unknown(&mut self) {
+        for unknown in std::mem::take(&mut self.unknown) {
+            let advice = self.advice(&unknown);
+            let Unknown { key, section, place } = unknown;
+            let section =
+                if section.is_empty() { "at the top".to_owned() } else { format!("in {section}") };
+            self.problems.report(place, Fault::UnknownKey { key, section, advice });
+        }
+    }
+
+    fn advice(&self, unknown: &Unknown) -> String {
+        let mut keys: Vec<&str> = self
+            .known
+            .iter()
+            .filter(|(section, _)| *section == unknown.section)
+            .flat_map(|(_, keys)| keys.iter().map(String::as_str))
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let elsewhere = self.known.iter().find(|(section, keys)| {
+            *section != unknown.section && !section.is_empty() && keys.contains(&unknown.key)
+        });
+        let known = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+        match (elsewhere, nearest(&unknown.key, keys)) {
+            (Some((section, _)), _) => format!("it belongs in {section}; known here: {known}"),
+            (None, Some(meant)) => format!("did you mean `{meant}`? known: {known}"),
+            (None, None) => format!("known: {known}"),
+        }
+    }
+}
+
+/// One table of the file; also stands for a table that is not there.
+pub(super) struct Section<'r, 'd> {
+    /// `server.limits`, for naming a key.
+    name: String,
+    /// `[server.limits]`, for naming the section.
+    header: String,
+    table: Option<&'d DeTable<'d>>,
+    /// Something else stands where this table should; its keys are not missing besides.
+    broken: Option<Reported>,
+    asked: Vec<String>,
+    pub(super) reader: &'r mut Reader<'d>,
+}
+
+impl<'r, 'd> Section<'r, 'd> {
+    const fn new(
+        name: String,
+        header: String,
+        table: Option<&'d DeTable<'d>>,
+        reader: &'r mut Reader<'d>,
+    ) -> Self {
+        Self { name, header, table, broken: None, asked: Vec::new(), reader }
+    }
+
+    fn entry(&mut self, key: &str) -> Option<&'d Spanned<DeValue<'d>>> {
+        self.asked.push(key.to_owned());
+        self.table.and_then(|table| table.get(key))
+    }
+
+    /// A key with its section: `server.limits.header_bytes`.
+    pub(super) fn full(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    /// A table in this one.
+    pub(super) fn child(&mut self, key: &str) -> Section<'_, 'd> {
+        let entry = self.entry(key);
+        let name = self.full(key);
+        let header = format!("[{name}]");
+        let (table, broken) = match entry.map(|entry| (entry, entry.get_ref())) {
+            None => (None, None),
+            Some((_, DeValue::Table(table))) => (Some(table), None),
+            Some((entry, other)) => {
+                let why = format!("is {}; write {header} and its keys below it", kind(other));
+                (None, Some(self.refuse(key, entry, why)))
+            }
+        };
+        self.reader.record.section(&header);
+        let section = Section::new(name, header, table, self.reader);
+        Section { broken, ..section }
+    }
+
+    /// The tables written `[[key]]`, each with its place.
+    pub(super) fn list(&mut self, key: &str) -> Result<Vec<(Source, &'d DeTable<'d>)>, Reported> {
+        let Some(entry) = self.entry(key) else { return Ok(Vec::new()) };
+        let items = match entry.get_ref() {
+            DeValue::Array(items) => items,
+            DeValue::Table(_) => {
+                return Err(self.refuse(
+                    key,
+                    entry,
+                    format!("is a single table; write [[{key}]] with two brackets"),
+                ));
+            }
+            other => {
+                let why = format!("is {}; write [[{key}]] and its keys below it", kind(other));
+                return Err(self.refuse(key, entry, why));
+            }
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(table) => tables.push((self.spot(item), table)),
+                other => {
+                    let why = format!("is {}; write [[{key}]] and its keys below it", kind(other));
+                    return Err(self.refuse(key, item, why));
+                }
+            }
+        }
+        Ok(tables)
+    }
+
+    /// One table of a list.
+    pub(super) fn item(&mut self, key: &str, table: Option<&'d DeTable<'d>>) -> Section<'_, 'd> {
+        let header = format!("[[{key}]]");
+        self.reader.record.section(&header);
+        Section::new(self.full(key), header, table, self.reader)
+    }
+
+    /// The keys that stand in this table.
+    pub(super) fn keys(&self) -> Vec<(String, Source)> {
+        let Some(table) = self.table else { return Vec::new() };
+        table.keys().map(|key| (key.get_ref().to_string(), self.spot(key))).collect()
+    }
+
+    /// The value of a key, from whoever has precedence; not recorded.
+    pub(super) fn given<T>(
+        &mut self,
+        key: &str,
+        over: Option<&Override>,
+        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+    ) -> Optional<T> {
+        let entry = self.entry(key);
+        if let Some(Override { text, source }) = over {
+            return match read(Input::Word(text)) {
+                Ok(value) => Ok(Some(Given { value, source: source.clone() })),
+                Err(Refusal(why)) => {
+                    let value = presentable(&format!("\"{text}\""));
+                    let fault = Fault::Refused { key: self.full(key), value, why };
+                    Err(self.reader.problems.report(source.clone(), fault))
+                }
+            };
+        }
+        if let Some(reported) = self.broken {
+            return Err(reported);
+        }
+        let (Some(entry), Some(file)) = (entry, self.reader.file) else { return Ok(None) };
+        match read(Input::Value(entry.get_ref(), file)) {
+            Ok(value) => Ok(Some(Given { value, source: self.spot(entry) })),
+            Err(Refusal(why)) => Err(self.refuse(key, entry, why)),
+        }
+    }
+
+    /// A key without a default.
+    pub(super) fn optional<T: Render>(
+        &mut self,
+        key: &str,
+        over: Option<&Override>,
+        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+    ) -> Optional<T> {
+        let given = self.given(key, over, read)?;
+        match &given {
+            Some(given) => self.note(key, &given.value, &given.source),
+            None => self.reader.record.unset(key, ""),
+        }
+        Ok(given)
+    }
+
+    /// A key with a default.
+    pub(super) fn setting<T: Render>(
+        &mut self,
+        key: &str,
+        over: Option<&Override>,
+        default: T,
+        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+    ) -> Result<Given<T>, Reported> {
+        let given = self
+            .given(key, over, read)?
+            .unwrap_or(Given { value: default, source: Source::Default("") });
+        self.note(key, &given.value, &given.source);
+        Ok(given)
+    }
+
+    /// Records a value for `config show`.
+    pub(super) fn note(&mut self, key: &str, value: &impl Render, source: &Source) {
+        self.reader.record.set(key, value.render(), source);
+    }
+
+    /// Reports what nobody asked for.
+    pub(super) fn close(self) {
+        for (key, place) in self.keys() {
+            if !self.asked.contains(&key) {
+                self.reader.unknown.push(Unknown { key, section: self.header.clone(), place });
+            }
+        }
+        self.reader.known.push((self.header, self.asked));
+    }
+
+    fn refuse(&mut self, key: &str, entry: &Spanned<DeValue<'_>>, why: String) -> Reported {
+        let written = self.reader.file.map_or("", |file| file.slice(entry.span()));
+        let fault = Fault::Refused { key: self.full(key), value: presentable(written), why };
+        self.reader.problems.report(self.spot(entry), fault)
+    }
+
+    fn spot<T>(&self, item: &Spanned<T>) -> Source {
+        self.reader.file.map_or(Source::Default(""), |file| file.spot(item.span().start))
+    }
+}

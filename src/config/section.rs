@@ -1,0 +1,291 @@
+//! The keys of each section but `[[issuer]]`: name, default and bounds, one line each.
+//!
+//! A section reads all its keys before the first `?`, so that every mistake in it is told.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::error::{Fault, Reported, nearest};
+use super::model::{
+    ContentType, Jwks, Keys, Limits, LogFormat, Mode, RuleSetting, Server, Timeouts, Tokens,
+    Upstream,
+};
+use super::origin::Scheme;
+use super::overrides::Overrides;
+use super::place::Source;
+use super::reader::{Given, Section};
+use super::value;
+
+const ZERO: Duration = Duration::ZERO;
+const SHORTEST: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_hours(24);
+const MEBIBYTE: usize = 1 << 20;
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// `[server]`
+pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result<Server, Reported> {
+    let listen = keys.setting("listen", overrides.listen.as_ref(), loopback(8080), value::address);
+    let off = value::address_or_off;
+    let admin = keys.setting("admin", overrides.admin.as_ref(), Some(loopback(9180)), off);
+    let workers = workers(&mut keys);
+    let hour = Duration::from_hours(1);
+    let drain_delay = keys.setting("drain_delay", None, ZERO, value::duration(ZERO..=hour));
+    let text = LogFormat::Text;
+    let log_format = keys.setting("log_format", overrides.log_format.as_ref(), text, value::word);
+    let requests = overrides.log_requests.as_ref();
+    let log_requests = keys.setting("log_requests", requests, true, value::boolean);
+    let limits = limits(keys.child("limits"));
+
+    let clash = match (&listen, &admin) {
+        (Ok(listen), Ok(Given { value: Some(admin), source })) => {
+            overlap(listen.value, *admin).then(|| {
+                let message = format!(
+                    "server.admin = \"{admin}\" takes the address of server.listen = \"{}\"; \
+                     give it another port, or write \"off\"",
+                    listen.value
+                );
+                // Blame the one that was set, if only one was.
+                let place = if source.rank() == 0 { &listen.source } else { source };
+                keys.reader.problems.conflict(place, message)
+            })
+        }
+        _ => None,
+    };
+    keys.close();
+    if let Some(reported) = clash {
+        return Err(reported);
+    }
+    Ok(Server {
+        listen: listen?.value,
+        admin: admin?.value,
+        workers: workers?,
+        drain_delay: drain_delay?.value,
+        log_format: log_format?.value,
+        log_requests: log_requests?.value,
+        limits: limits?,
+    })
+}
+
+/// Whether two listeners can't stand side by side.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && same_ip
+}
+
+fn workers(keys: &mut Section<'_, '_>) -> Result<NonZeroUsize, Reported> {
+    let given = keys.given("workers", None, value::workers)?.unwrap_or_else(|| Given {
+        value: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        source: Source::Default("one for each CPU that this process may use"),
+    });
+    keys.note("workers", &given.value, &given.source);
+    Ok(given.value)
+}
+
+fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
+    // hyper needs a read buffer of 8 KiB.
+    let header_bytes = keys.setting("header_bytes", None, 32_768, value::integer(8_192..=MEBIBYTE));
+    let ten_minutes = Duration::from_mins(10);
+    let header_timeout = keys.setting(
+        "header_timeout",
+        None,
+        Duration::from_secs(10),
+        value::duration(SHORTEST..=ten_minutes),
+    );
+    let rewritten_body_bytes =
+        keys.setting("rewritten_body_bytes", None, MEBIBYTE, value::integer(4_096..=64 * MEBIBYTE));
+    let idle_upstream_connections =
+        keys.setting("idle_upstream_connections", None, 64, value::integer(0..=65_535));
+    keys.close();
+    Ok(Limits {
+        header_bytes: header_bytes?.value,
+        header_timeout: header_timeout?.value,
+        rewritten_body_bytes: rewritten_body_bytes?.value,
+        idle_upstream_connections: idle_upstream_connections?.value,
+    })
+}
+
+/// The upstream, and where its URL was written.
+pub(super) struct ReadUpstream {
+    pub(super) upstream: Upstream,
+    pub(super) url_at: Source,
+}
+
+/// `[upstream]`
+pub(super) fn upstream(
+    mut keys: Section<'_, '_>,
+    overrides: &Overrides,
+) -> Result<ReadUpstream, Reported> {
+    let url = keys.optional("url", overrides.upstream.as_ref(), value::upstream);
+    let ca = keys.optional("ca", None, value::path);
+    let server_name = keys.optional("server_name", None, value::server_name);
+    let allow_plaintext = keys.setting("allow_plaintext", None, false, value::boolean);
+    let timeouts = timeouts(keys.child("timeouts"));
+
+    let url = url.and_then(|url| {
+        url.ok_or_else(|| {
+            let place = keys.reader.missing_at("--upstream");
+            let advice = "say where the IdP is reached: --upstream URL, KIDSTAMP_UPSTREAM, \
+                          or url in [upstream]"
+                .to_owned();
+            keys.reader.problems.report(place, Fault::Missing { key: keys.full("url"), advice })
+        })
+    });
+    if let Ok(Given { value: url, source }) = &url
+        && url.scheme() == Scheme::Http
+    {
+        let certificate = [
+            ("ca", ca.as_ref().ok().and_then(Option::as_ref).map(|given| &given.source)),
+            (
+                "server_name",
+                server_name.as_ref().ok().and_then(Option::as_ref).map(|given| &given.source),
+            ),
+        ];
+        for (key, place) in certificate {
+            if let Some(place) = place {
+                let message = format!(
+                    "upstream.{key} is for https, and upstream.url = \"{url}\" is http; \
+                     take it out, or write https://"
+                );
+                keys.reader.problems.conflict(place, message);
+            }
+        }
+        match &allow_plaintext {
+            _ if url.is_loopback() => {}
+            Ok(Given { value: true, .. }) => keys.reader.warn(
+                source,
+                &format!(
+                    "upstream.url = \"{url}\" is plain http: who sits on that network reads \
+                     every token, and can replace the keys"
+                ),
+            ),
+            Ok(_) => {
+                let message = format!(
+                    "upstream.url = \"{url}\" is plain http to another machine: who sits on \
+                     that network reads every token, and can replace the keys; use https, or \
+                     write allow_plaintext = true in [upstream] if that network is yours alone"
+                );
+                keys.reader.problems.conflict(source, message);
+            }
+            Err(_) => {}
+        }
+    }
+    keys.close();
+    let url = url?;
+    Ok(ReadUpstream {
+        upstream: Upstream {
+            url: url.value,
+            ca: ca?.map(|given| given.value),
+            server_name: server_name?.map(|given| given.value),
+            allow_plaintext: allow_plaintext?.value,
+            timeouts: timeouts?,
+        },
+        url_at: url.source,
+    })
+}
+
+fn timeouts(mut keys: Section<'_, '_>) -> Result<Timeouts, Reported> {
+    let bounds = value::duration(SHORTEST..=Duration::from_hours(1));
+    let connect = keys.setting("connect", None, Duration::from_secs(5), &bounds);
+    let first_byte = keys.setting("first_byte", None, Duration::from_secs(60), &bounds);
+    keys.close();
+    Ok(Timeouts { connect: connect?.value, first_byte: first_byte?.value })
+}
+
+/// `[jwks]`
+pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<Jwks, Reported> {
+    let quarter = Duration::from_mins(15);
+    let settle = keys.setting("settle", None, quarter, value::duration(ZERO..=7 * DAY));
+    let hour = Duration::from_hours(1);
+    let stale = keys.setting("stale_if_error", None, hour, value::duration(ZERO..=30 * DAY));
+    let refresh = value::duration(Duration::from_millis(100)..=7 * DAY);
+    let refresh_min = keys.setting("refresh_min", None, Duration::from_mins(1), &refresh);
+    let refresh_max = keys.setting("refresh_max", None, quarter, &refresh);
+    let publish_compromised = keys.setting("publish_compromised", None, false, value::boolean);
+    let content_type = keys.setting("content_type", None, ContentType::Json, value::word);
+
+    if let (Ok(min), Ok(max)) = (&refresh_min, &refresh_max)
+        && min.value > max.value
+    {
+        let place = if min.source.rank() == 0 { &max.source } else { &min.source };
+        let message = "jwks.refresh_min is longer than jwks.refresh_max (defaults: 1m, 15m); \
+                       the upstream's Cache-Control holds between the two";
+        keys.reader.problems.conflict(place, message);
+    }
+    if let Ok(Given { value: true, source }) = &publish_compromised {
+        let message = "jwks.publish_compromised = true: a key whose private half anyone can \
+                       read stays published, and anyone can sign in as anyone with it";
+        keys.reader.warn(source, message);
+    }
+    keys.close();
+    Ok(Jwks {
+        settle: settle?.value,
+        stale_if_error: stale?.value,
+        refresh_min: refresh_min?.value,
+        refresh_max: refresh_max?.value,
+        publish_compromised: publish_compromised?.value,
+        content_type: content_type?.value,
+    })
+}
+
+/// `[tokens]`
+pub(super) fn tokens(mut keys: Section<'_, '_>) -> Result<Tokens, Reported> {
+    let id_token = keys.setting("id_token", None, Mode::Auto, value::word);
+    let carrier = keys.setting("carrier", None, true, value::boolean);
+    let max_token_bytes =
+        keys.setting("max_token_bytes", None, 8_192, value::integer(1_024..=MEBIBYTE));
+    let clock_skew = keys.setting(
+        "clock_skew",
+        None,
+        Duration::from_secs(60),
+        value::duration(ZERO..=Duration::from_secs(300)),
+    );
+    if let Ok(Given { value: false, source }) = &carrier {
+        let message = "tokens.carrier = false: a re-signed token can't be turned back, so the \
+                       IdP refuses it (as id_token_hint, say) unless the bridge key is its own";
+        keys.reader.warn(source, message);
+    }
+    keys.close();
+    Ok(Tokens {
+        id_token: id_token?.value,
+        carrier: carrier?.value,
+        max_token_bytes: max_token_bytes?.value,
+        clock_skew: clock_skew?.value,
+    })
+}
+
+/// `[keys]`
+pub(super) fn keys(mut keys: Section<'_, '_>) -> Result<Keys, Reported> {
+    let retain = keys.setting("retain", None, 7 * DAY, value::duration(ZERO..=3_650 * DAY));
+    keys.close();
+    Ok(Keys { retain: retain?.value })
+}
+
+/// `[rules]`: the keys are the ids of the rulebook.
+pub(super) fn rules(
+    mut keys: Section<'_, '_>,
+    known_rules: &[&str],
+) -> BTreeMap<String, RuleSetting> {
+    let mut settings = BTreeMap::new();
+    for (id, place) in keys.keys() {
+        if known_rules.contains(&id.as_str()) {
+            if let Ok(Some(given)) = keys.given(&id, None, value::word::<RuleSetting>) {
+                keys.note(&id, &given.value, &given.source);
+                settings.insert(id, given.value);
+            }
+        } else {
+            let advice = match nearest(&id, known_rules.iter().copied()) {
+                Some(meant) => format!("did you mean \"{meant}\"? `kidstamp rules` lists them all"),
+                None => "`kidstamp rules` lists them all".to_owned(),
+            };
+            keys.reader.problems.report(place, Fault::UnknownRule { id, advice });
+        }
+    }
+    settings
+}

@@ -1,0 +1,323 @@
+//! Reading and writing single values: one function a kind, each with the words of its refusal.
+//!
+//! A refusal completes the sentence `key = value …`, and names the allowed values.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+use rustls_pki_types::ServerName;
+use toml::de::DeValue;
+
+use super::duration;
+use super::error::nearest;
+use super::file::File;
+use super::origin::{Origin, UrlError, parse_url};
+
+/// Why a value can't stand: the end of the sentence that begins with `key = value`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal(pub(super) String);
+
+impl<T: Display> From<T> for Refusal {
+    fn from(why: T) -> Self {
+        Self(why.to_string())
+    }
+}
+
+/// A value before its kind is known.
+#[derive(Clone, Copy)]
+pub(super) enum Input<'v> {
+    /// From a flag or the environment, where everything is text.
+    Word(&'v str),
+    /// From the file, where quotes matter.
+    Value(&'v DeValue<'v>, &'v File),
+}
+
+impl<'v> Input<'v> {
+    /// The text of a string; `example` shows one.
+    pub(super) fn text(self, example: &str) -> Result<&'v str, Refusal> {
+        match self {
+            Self::Word(text) => Ok(text),
+            Self::Value(DeValue::String(text), _) => Ok(text),
+            Self::Value(other, _) => {
+                Err(format!("is {}; write a string such as \"{example}\"", kind(other)).into())
+            }
+        }
+    }
+}
+
+/// How an error names a type.
+pub(super) const fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// true or false.
+pub(super) fn boolean(input: Input<'_>) -> Result<bool, Refusal> {
+    match input {
+        Input::Value(DeValue::Boolean(value), _) => Ok(*value),
+        Input::Word("true") => Ok(true),
+        Input::Word("false") => Ok(false),
+        Input::Word(_) => Err("is not known; allowed: true, false".into()),
+        Input::Value(other, _) => {
+            Err(format!("is {}; allowed: true, false (without quotes)", kind(other)).into())
+        }
+    }
+}
+
+/// A whole number within bounds.
+pub(super) fn integer(
+    bounds: RangeInclusive<usize>,
+) -> impl Fn(Input<'_>) -> Result<usize, Refusal> {
+    move |input| {
+        let (low, high) = (bounds.start(), bounds.end());
+        let number = match input {
+            Input::Word(text) => text.parse().ok(),
+            Input::Value(DeValue::Integer(literal), _) => {
+                usize::from_str_radix(literal.as_str(), literal.radix()).ok()
+            }
+            Input::Value(other, _) => {
+                let kind = kind(other);
+                let hint = format!("is {kind}; write an integer from {low} to {high}");
+                return Err(if other.is_str() { hint + ", without quotes" } else { hint }.into());
+            }
+        };
+        number
+            .filter(|number| bounds.contains(number))
+            .ok_or_else(|| format!("is out of range; allowed: {low} to {high}").into())
+    }
+}
+
+/// The number of workers.
+pub(super) fn workers(input: Input<'_>) -> Result<NonZeroUsize, Refusal> {
+    const MOST: usize = 1024;
+    let number = integer(1..=MOST)(input)?;
+    NonZeroUsize::new(number).ok_or_else(|| format!("is out of range; allowed: 1 to {MOST}").into())
+}
+
+/// A duration within bounds. Every one has an upper bound: a deadline of `now + duration`
+/// must not overflow the clock.
+pub(super) fn duration(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(Input<'_>) -> Result<Duration, Refusal> {
+    move |input| {
+        let value = match input {
+            Input::Value(DeValue::Integer(literal), _) => Err(format!(
+                "has no unit; write a string with one (ms, s, m, h, d), such as \"{literal}s\""
+            )
+            .into()),
+            _ => duration::parse(input.text("15m")?).map_err(Refusal::from),
+        }?;
+        if bounds.contains(&value) {
+            return Ok(value);
+        }
+        let (low, high) = (duration::format(*bounds.start()), duration::format(*bounds.end()));
+        Err(format!("is out of range; allowed: {low} to {high}").into())
+    }
+}
+
+/// An enumeration that a configuration writes in words.
+pub(super) trait Word: Copy + PartialEq + 'static {
+    /// Each word and what it stands for.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+/// One of a kind's words.
+pub(super) fn word<T: Word>(input: Input<'_>) -> Result<T, Refusal> {
+    let text = input.text(T::WORDS.first().map_or("", |(word, _)| word))?;
+    let words = T::WORDS.iter().map(|(word, _)| *word);
+    T::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let allowed = words.clone().collect::<Vec<_>>().join(", ");
+        let meant = nearest(text, words).map(|word| format!(" (did you mean \"{word}\"?)"));
+        format!("is not known; allowed: {allowed}{}", meant.unwrap_or_default()).into()
+    })
+}
+
+const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\", \
+     \"[::1]:8080\" or \"0.0.0.0:8080\" (port 0 takes a free one)";
+
+/// The address of a listener.
+pub(super) fn address(input: Input<'_>) -> Result<SocketAddr, Refusal> {
+    input
+        .text("127.0.0.1:8080")?
+        .parse()
+        .map_err(|_| format!("is not an address to listen on; {ADDRESS}").into())
+}
+
+/// The address of a listener that one can do without.
+pub(super) fn address_or_off(input: Input<'_>) -> Result<Option<SocketAddr>, Refusal> {
+    match input.text("127.0.0.1:9180")? {
+        "off" => Ok(None),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("is not an address to listen on; {ADDRESS}, or \"off\"").into()),
+    }
+}
+
+/// A file or a directory; relative ones in the file start at the file's own folder.
+pub(super) fn path(input: Input<'_>) -> Result<PathBuf, Refusal> {
+    let text = input.text("/etc/kidstamp/keys")?;
+    if text.is_empty() || text.contains('\0') {
+        return Err("is not a path".into());
+    }
+    Ok(match input {
+        Input::Word(_) => PathBuf::from(text),
+        Input::Value(_, file) => file.resolve(text),
+    })
+}
+
+/// A text of its own kind, not empty.
+pub(super) fn texts(input: Input<'_>) -> Result<Vec<String>, Refusal> {
+    const ADVICE: &str = "write an array of strings, such as [\"my-client\"]; \
+         leave the key out to allow all";
+    let Input::Value(DeValue::Array(items), _) = input else {
+        return Err(match input {
+            Input::Value(other, _) => format!("is {}; {ADVICE}", kind(other)).into(),
+            Input::Word(_) => ADVICE.into(),
+        });
+    };
+    let texts: Option<Vec<_>> = items
+        .iter()
+        .map(|item| item.get_ref().as_str().filter(|text| !text.is_empty()).map(str::to_owned))
+        .collect();
+    match texts {
+        Some(texts) if texts.is_empty() => Err(format!("is empty; {ADVICE}").into()),
+        Some(texts) => Ok(texts),
+        None => Err(format!("holds something else than a text; {ADVICE}").into()),
+    }
+}
+
+/// The upstream: an origin, since paths belong to issuers.
+pub(super) fn upstream(input: Input<'_>) -> Result<Origin, Refusal> {
+    Origin::parse(input.text("https://idp.internal:1411")?).map_err(|error| match error {
+        UrlError::Path => "has a path; write scheme://host[:port] alone, \
+             and put issuer paths into [[issuer]] issuer"
+            .into(),
+        other => other.into(),
+    })
+}
+
+/// An origin.
+pub(super) fn origin(input: Input<'_>) -> Result<Origin, Refusal> {
+    Ok(Origin::parse(input.text("https://idp.example.com")?)?)
+}
+
+/// An issuer identifier, kept as it is written: RPs compare it byte for byte
+/// (OpenID Connect Discovery 1.0, section 4.3).
+pub(super) fn issuer(input: Input<'_>) -> Result<String, Refusal> {
+    let text = input.text("https://idp.example.com")?;
+    let (uri, _) = parse_url(text)?;
+    // Section 2 of the same: no query and no fragment.
+    if uri.query().is_some() {
+        return Err(UrlError::Query.into());
+    }
+    Ok(text.to_owned())
+}
+
+/// The URL of an endpoint.
+pub(super) fn endpoint(input: Input<'_>) -> Result<Uri, Refusal> {
+    Ok(parse_url(input.text("https://idp.example.com/jwks")?)?.0)
+}
+
+/// The name that the upstream's certificate must carry.
+pub(super) fn server_name(input: Input<'_>) -> Result<String, Refusal> {
+    let text = input.text("idp.example.com")?;
+    match ServerName::try_from(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is neither a DNS name nor an IP address; write one without a port".into()),
+    }
+}
+
+/// How a value stands in TOML: what `config show` writes can be read again.
+pub(super) trait Render {
+    /// The value in TOML.
+    fn render(&self) -> String;
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+impl Render for String {
+    fn render(&self) -> String {
+        quoted(self)
+    }
+}
+
+impl Render for bool {
+    fn render(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Render for usize {
+    fn render(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Render for NonZeroUsize {
+    fn render(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Render for Duration {
+    fn render(&self) -> String {
+        quoted(&duration::format(*self))
+    }
+}
+
+impl Render for SocketAddr {
+    fn render(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Render for Option<SocketAddr> {
+    fn render(&self) -> String {
+        self.map_or_else(|| quoted("off"), |address| address.render())
+    }
+}
+
+impl Render for Origin {
+    fn render(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Render for Uri {
+    fn render(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Render for PathBuf {
+    fn render(&self) -> String {
+        quoted(&self.to_string_lossy())
+    }
+}
+
+impl Render for Vec<String> {
+    fn render(&self) -> String {
+        toml::Value::from(self.clone()).to_string()
+    }
+}
+
+impl<T: Word> Render for T {
+    fn render(&self) -> String {
+        quoted(T::WORDS.iter().find(|(_, value)| value == self).map_or("", |(word, _)| word))
+    }
+}

@@ -1,0 +1,159 @@
+//! Reading a directory of bridge keys, such as a Kubernetes Secret mount.
+
+use super::file_name::{KeyFileName, NameError};
+use super::ring::{KeyRing, RingKey};
+use crate::jose::{KeyError, SigningKey};
+use crate::token::BridgeKey;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Largest file that is read as a key.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// Why a directory gave no keys. None of the texts holds any of a key's bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The directory can't be listed.
+    #[error("can't list the key directory {}: {error}", path.display())]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file can't be read.
+    #[error("can't read the key file {}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is no key that can be used.
+    #[error("the key file {} can't be used: {error}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyError,
+    },
+    /// The time in a file's name is none.
+    #[error("the key file {}: {error}", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: NameError,
+    },
+    /// Others may put a key of theirs in its place.
+    #[error("the key file {} may be written by everyone (mode {mode:03o}); run: chmod o-w {}", path.display(), path.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// No file holds a key.
+    #[error(
+        "no key file in {}; make one with: kidstamp keys generate --dir {}",
+        path.display(),
+        path.display()
+    )]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// Reads every key file of `directory`; the second part are warnings for the operator.
+///
+/// Names that begin with a dot are skipped (Kubernetes keeps its links there), and so are other files that
+/// are no key files by their name.
+pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), DirectoryError> {
+    let list = |error| DirectoryError::List { path: directory.to_owned(), error };
+    let mut keys = Vec::new();
+    let mut warnings = Vec::new();
+    for entry in fs::read_dir(directory).map_err(list)? {
+        let path = entry.map_err(list)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else {
+            continue;
+        };
+        match KeyFileName::parse(name) {
+            Ok(parsed) => {
+                let name = name.to_owned();
+                let key = load_file(&path, &parsed, &mut warnings)?;
+                keys.push(RingKey { key: Arc::new(BridgeKey::new(key)), active_from: parsed.active_from, name });
+            }
+            Err(NameError::Extension) if path.is_dir() => {}
+            Err(error @ NameError::Extension) => warnings.push(format!("{} is skipped: {error}", path.display())),
+            Err(error) => return Err(DirectoryError::Name { path, error }),
+        }
+    }
+    if keys.is_empty() {
+        return Err(DirectoryError::Empty { path: directory.to_owned() });
+    }
+    Ok((KeyRing::new(keys), warnings))
+}
+
+fn load_file(path: &Path, name: &KeyFileName, warnings: &mut Vec<String>) -> Result<SigningKey, DirectoryError> {
+    let read = |error| DirectoryError::Read { path: path.to_owned(), error };
+    let metadata = fs::metadata(path).map_err(read)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o002 != 0 {
+        return Err(DirectoryError::Writable { path: path.to_owned(), mode });
+    }
+    if mode & 0o004 != 0 {
+        warnings.push(format!("the key file {} may be read by everyone (mode {mode:03o})", path.display()));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(DirectoryError::Key { path: path.to_owned(), error: KeyError::Unreadable });
+    }
+    let bytes = Zeroizing::new(fs::read(path).map_err(read)?);
+    SigningKey::from_file(&bytes, name.alg).map_err(|error| DirectoryError::Key { path: path.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::Alg;
+
+    fn write(directory: &Path, name: &str, content: &str, mode: u32) {
+        let path = directory.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert!(matches!(load_directory(path), Err(DirectoryError::Empty { .. })));
+        let key = SigningKey::generate(Alg::Es256).unwrap();
+        write(path, "a.pem", &key.to_pem().unwrap(), 0o600);
+        write(path, ".hidden.pem", "no key", 0o600);
+        write(path, "README", "about", 0o644);
+        fs::create_dir(path.join("..data")).unwrap();
+        let (ring, warnings) = load_directory(path).unwrap();
+        assert_eq!(ring.active(0)[0].kid(), key.kid());
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        write(path, "b.pem", &key.to_pem().unwrap(), 0o644);
+        assert_eq!(load_directory(path).unwrap().1.len(), 2);
+        write(path, "b.pem", &key.to_pem().unwrap(), 0o606);
+        assert!(matches!(load_directory(path), Err(DirectoryError::Writable { mode: 0o606, .. })));
+        write(path, "b.pem", "-----BEGIN PRIVATE KEY-----", 0o600);
+        assert!(matches!(load_directory(path), Err(DirectoryError::Key { .. })));
+    }
+
+    #[test]
+    fn errors_name_the_file_and_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        write(path, "small.pem", include_str!("../../tests/fixtures/keys/rsa-1024.pem"), 0o600);
+        let error = load_directory(path).unwrap_err().to_string();
+        assert!(error.contains("small.pem") && error.contains("1024 bits"), "{error}");
+    }
+}

@@ -1,0 +1,12 @@
+//! Bridge keys: files in a directory, and which of them signs when.
+//!
+//! There is no other state: replicas that mount the same Secret agree on what signs and what is
+//! published, whatever traffic each has seen.
+
+mod directory;
+mod file_name;
+mod ring;
+
+pub use directory::{DirectoryError, load_directory};
+pub use file_name::{KeyFileName, NameError, TIME_FORMAT};
+pub use ring::{KeyRing, KeyState, RingKey};
