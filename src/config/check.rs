@@ -111,7 +111,7 @@ fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
             "issuer.external_url and upstream.url are both {external}: requests go in a circle \
              unless that name leads to the IdP here and to kidstamp everywhere else"
         );
-        reader.warn(at, &message);
+        reader.warn(at, message);
     }
     let (Some(uri), Some(at)) = (&read.issuer.metadata.jwks_uri, &read.jwks_uri_at) else { return };
     let Some(origin) = Origin::of(uri) else { return };
@@ -170,7 +170,7 @@ fn secure(read: &ReadIssuer, reader: &mut Reader<'_>) {
                 "{key} is plain http ({origin}): tokens and passwords cross the network in the \
                  clear, and many RPs refuse such an issuer"
             );
-            reader.warn(at, &message);
+            reader.warn(at, message);
         }
     }
 }

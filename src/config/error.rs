@@ -22,6 +22,11 @@ impl ConfigError {
         Self { problems }
     }
 
+    /// Drops what stands in the line of an earlier problem.
+    pub(super) fn keep_first_of_each_line(&mut self) {
+        self.problems.dedup_by_key(|problem| problem.place.order().1);
+    }
+
     /// Each problem; its `Display` is one line.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -54,7 +59,6 @@ pub struct Problem {
     /// `file:line:column`, a flag or an environment variable.
     pub place: Source,
     /// What is wrong.
-    #[source]
     pub fault: Fault,
 }
 
@@ -149,9 +153,14 @@ impl Problems {
         self.report(place.clone(), Fault::Conflict { message: message.into() })
     }
 
-    /// The error, if there is one.
-    pub(super) fn into_error(self) -> Option<ConfigError> {
-        (!self.0.is_empty()).then(|| ConfigError::new(self.0))
+    /// Whether all is well.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The error that tells them all.
+    pub(super) fn into_error(self) -> ConfigError {
+        ConfigError::new(self.0)
     }
 }
 
@@ -185,10 +194,19 @@ pub(super) fn nearest<'w>(
     let written = written.to_lowercase();
     known
         .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&written, &word.to_lowercase()), word))
+        .map(|word| (distance(&written, &word.to_lowercase()), word))
         .filter(|(distance, word)| *distance <= (word.chars().count() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
+}
+
+/// Slips of the keyboard; a word begun and not ended is one slip, however much is missing.
+fn distance(written: &str, word: &str) -> usize {
+    const BEGUN: usize = 3;
+    if word.starts_with(written) && written.chars().count() >= BEGUN {
+        return usize::from(word != written);
+    }
+    strsim::damerau_levenshtein(written, word)
 }
 
 #[cfg(test)]
@@ -217,6 +235,7 @@ mod tests {
             ("Listen", Some("listen")),
             ("external-url", Some("external_url")),
             ("amdin", Some("admin")),
+            ("external", Some("external_url")),
             ("tls_cert", None),
         ] {
             assert_eq!(nearest(written, known), expected, "{written}");

@@ -58,7 +58,7 @@ impl File {
         Self { name: name.into(), folder, text }
     }
 
-    /// The TOML in it; every syntax error at once.
+    /// The TOML in it, or its syntax errors: the first of each line, as the others follow from it.
     pub(super) fn parse(&self) -> Result<DeTable<'_>, ConfigError> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         if errors.is_empty() {
@@ -68,7 +68,9 @@ impl File {
             place: error.span().map_or_else(|| self.whole(), |span| self.spot(span.start)),
             fault: Fault::Syntax { message: error.message().trim().replace('\n', "; ") },
         });
-        Err(ConfigError::new(problems.collect()))
+        let mut error = ConfigError::new(problems.collect());
+        error.keep_first_of_each_line();
+        Err(error)
     }
 
     /// The file as a place.

@@ -101,7 +101,7 @@ fn read(
     let revocation_endpoint = url("revocation_endpoint");
     let end_session_endpoint = url("end_session_endpoint");
     let authorization_endpoint = url("authorization_endpoint");
-    let audiences = keys.optional("audiences", None, value::texts);
+    let audiences = audiences(&mut keys);
     let key_source = key_source(&mut keys, outside);
     keys.close();
 
@@ -129,6 +129,16 @@ fn read(
             keys: key_source,
         },
     })
+}
+
+fn audiences(keys: &mut Section<'_, '_>) -> Optional<Vec<String>> {
+    const KEY: &str = "audiences";
+    let given = keys.given(KEY, None, value::texts)?;
+    match &given {
+        Some(given) => keys.note(KEY, &given.value, &given.source),
+        None => keys.reader.record.unset(KEY, "all are allowed"),
+    }
+    Ok(given)
 }
 
 fn plain<T>(given: Option<Given<T>>) -> Option<T> {
@@ -187,7 +197,7 @@ fn key_source(
         (directory, Some(Given { value: true, source }))
             if directory.as_ref().is_none_or(|given| rank(&given.source) < rank(&source)) =>
         {
-            section.reader.record.unset(KEYS, &format!("{source} takes its place"));
+            section.reader.record.unset(KEYS, &format!("{} takes its place", source.note()));
             section.note(EPHEMERAL, &true, &source);
             Ok((KeySource::Ephemeral, Some(source)))
         }

@@ -5,9 +5,9 @@
 //! itself: neither keys nor certificates, since `config check` also runs where they are not.
 //! It must never know how flags are parsed, start anything, or put a secret into an error.
 //!
-//! On the way: [`File`](file) is the text, [`reader`] takes it apart key by key, [`value`]
-//! reads single values, [`section`] and [`issuer`] know the keys, [`check`] compares
-//! sections, [`record`] remembers it all for `config show`.
+//! On the way: `file` is the text, `reader` takes it apart key by key, `value` reads single
+//! values and `render` writes them, `section` and `issuer` know the keys, `check` compares
+//! sections, `record` remembers it all for `config show`.
 
 mod check;
 mod duration;
@@ -20,10 +20,13 @@ mod overrides;
 mod place;
 mod reader;
 mod record;
+mod render;
 mod section;
 #[cfg(test)]
 mod tests;
 mod value;
+
+use std::collections::BTreeMap;
 
 pub use error::{ConfigError, Fault, Problem};
 pub use model::{
@@ -34,6 +37,7 @@ pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};
 pub use place::Source;
 
+use error::Reported;
 use file::File;
 use reader::{Reader, Section};
 
@@ -58,26 +62,23 @@ fn validate(
     reader.report_unknown();
     check::run(&sections, &mut reader);
 
-    let Reader { problems, record, mut warnings, .. } = reader;
-    warnings.sort();
-    let built = sections.build(record, warnings);
-    match (problems.into_error(), built) {
-        (None, Ok(config)) => Ok(config),
-        (Some(error), _) => Err(error),
-        // A section is only ever missing because a problem was reported.
-        (None, Err(_)) => Err(ConfigError::new(Vec::new())),
+    let Reader { problems, record, warnings, .. } = reader;
+    match sections.build(record, warnings) {
+        Ok(config) if problems.is_empty() => Ok(config),
+        // A section that can't be built has reported why.
+        _ => Err(problems.into_error()),
     }
 }
 
 /// Every section, read; `Err` where a problem was reported.
 struct Sections {
-    server: Result<Server, error::Reported>,
-    upstream: Result<section::ReadUpstream, error::Reported>,
-    issuers: Result<Vec<issuer::ReadIssuer>, error::Reported>,
-    jwks: Result<Jwks, error::Reported>,
-    tokens: Result<Tokens, error::Reported>,
-    keys: Result<Keys, error::Reported>,
-    rules: std::collections::BTreeMap<String, RuleSetting>,
+    server: Result<Server, Reported>,
+    upstream: Result<section::ReadUpstream, Reported>,
+    issuers: Result<Vec<issuer::ReadIssuer>, Reported>,
+    jwks: Result<Jwks, Reported>,
+    tokens: Result<Tokens, Reported>,
+    keys: Result<Keys, Reported>,
+    rules: BTreeMap<String, RuleSetting>,
 }
 
 fn read(mut root: Section<'_, '_>, overrides: &Overrides, known_rules: &[&str]) -> Sections {
@@ -98,8 +99,9 @@ impl Sections {
     fn build(
         self,
         record: record::Record,
-        warnings: Vec<String>,
-    ) -> Result<ValidConfig, error::Reported> {
+        mut warnings: Vec<(Source, String)>,
+    ) -> Result<ValidConfig, Reported> {
+        warnings.sort_by_key(|(place, _)| place.order());
         Ok(ValidConfig {
             server: self.server?,
             upstream: self.upstream?.upstream,
@@ -108,7 +110,10 @@ impl Sections {
             tokens: self.tokens?,
             keys: self.keys?,
             rules: self.rules,
-            warnings,
+            warnings: warnings
+                .into_iter()
+                .map(|(place, message)| format!("{place}: {message}"))
+                .collect(),
             record,
         })
     }

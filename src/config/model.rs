@@ -82,7 +82,8 @@ pub struct Limits {
 pub struct Upstream {
     /// Where the IdP is reached.
     pub url: Origin,
-    /// Certificates to trust instead of the system's.
+    /// Certificates to trust instead of the system's; a relative path in the file started at
+    /// the file's folder, and is resolved here.
     pub ca: Option<PathBuf>,
     /// The name in the upstream's certificate, where it is not the URL's host.
     pub server_name: Option<String>,
@@ -138,7 +139,7 @@ pub struct ConfiguredMetadata {
 /// Where an issuer's bridge keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// A directory of key files.
+    /// A directory of key files; not yet looked into, it may be missing.
     Directory(PathBuf),
     /// Made at start and forgotten at the end: for trying out.
     Ephemeral,

@@ -12,7 +12,8 @@ use super::file::File;
 use super::overrides::Override;
 use super::place::Source;
 use super::record::Record;
-use super::value::{Input, Refusal, Render, kind};
+use super::render::{self, Render};
+use super::value::{Input, Refusal, kind};
 
 /// A value and where it comes from.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Reader<'d> {
     root: Option<&'d DeTable<'d>>,
     pub(super) problems: Problems,
     pub(super) record: Record,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<(Source, String)>,
     known: Vec<(String, Vec<String>)>,
     unknown: Vec<Unknown>,
 }
@@ -73,8 +74,8 @@ impl<'d> Reader<'d> {
     }
 
     /// Notes what works but deserves a look.
-    pub(super) fn warn(&mut self, place: &Source, message: &str) {
-        self.warnings.push(format!("{place}: {message}"));
+    pub(super) fn warn(&mut self, place: &Source, message: impl Into<String>) {
+        self.warnings.push((place.clone(), message.into()));
     }
 
     /// Reports the unknown keys; to be called once, after everything was asked for.
@@ -89,23 +90,32 @@ impl<'d> Reader<'d> {
     }
 
     fn advice(&self, unknown: &Unknown) -> String {
-        let mut keys: Vec<&str> = self
-            .known
-            .iter()
-            .filter(|(section, _)| *section == unknown.section)
-            .flat_map(|(_, keys)| keys.iter().map(String::as_str))
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let elsewhere = self.known.iter().find(|(section, keys)| {
-            *section != unknown.section && !section.is_empty() && keys.contains(&unknown.key)
-        });
-        let known = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
-        match (elsewhere, nearest(&unknown.key, keys)) {
-            (Some((section, _)), _) => format!("it belongs in {section}; known here: {known}"),
-            (None, Some(meant)) => format!("did you mean `{meant}`? known: {known}"),
-            (None, None) => format!("known: {known}"),
+        let key = unknown.key.as_str();
+        let mut here = Vec::new();
+        let mut elsewhere = Vec::new();
+        for (section, keys) in &self.known {
+            for known in keys.iter().map(String::as_str) {
+                if *section == unknown.section {
+                    here.push(known);
+                } else if !section.is_empty() {
+                    elsewhere.push((section, known));
+                }
+            }
         }
+        here.sort_unstable();
+        here.dedup();
+        let home = |meant| elsewhere.iter().find(|(_, known)| *known == meant);
+        let hint = if let Some((section, _)) = home(key) {
+            format!("it belongs in {section}; ")
+        } else if let Some(meant) = nearest(key, here.iter().copied()) {
+            format!("did you mean `{meant}`? ")
+        } else {
+            nearest(key, elsewhere.iter().map(|(_, known)| *known))
+                .and_then(home)
+                .map(|(section, meant)| format!("did you mean `{meant}` in {section}? "))
+                .unwrap_or_default()
+        };
+        format!("{hint}known here: {}", here.join(", "))
     }
 }
 
@@ -139,7 +149,8 @@ impl<'r, 'd> Section<'r, 'd> {
 
     /// A key with its section: `server.limits.header_bytes`.
     pub(super) fn full(&self, key: &str) -> String {
-        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+        let key = render::key(key);
+        if self.name.is_empty() { key } else { format!("{}.{key}", self.name) }
     }
 
     /// A table in this one.
@@ -166,11 +177,8 @@ impl<'r, 'd> Section<'r, 'd> {
         let items = match entry.get_ref() {
             DeValue::Array(items) => items,
             DeValue::Table(_) => {
-                return Err(self.refuse(
-                    key,
-                    entry,
-                    format!("is a single table; write [[{key}]] with two brackets"),
-                ));
+                let message = format!("[{key}] is a single table; write [[{key}]], two brackets");
+                return Err(self.reader.problems.conflict(&self.spot(entry), message));
             }
             other => {
                 let why = format!("is {}; write [[{key}]] and its keys below it", kind(other));

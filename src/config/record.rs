@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::place::Source;
+use super::render;
 
 /// Every setting in the order of reading.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +27,12 @@ impl Record {
 
     /// A key has this value, in TOML.
     pub(super) fn set(&mut self, key: &str, value: String, source: &Source) {
-        self.0.push(Line::Set { key: bare_or_quoted(key), value, note: source.note() });
+        self.0.push(Line::Set { key: render::key(key), value, note: source.note() });
     }
 
     /// A key has no value, for this reason.
     pub(super) fn unset(&mut self, key: &str, why: &str) {
-        self.0.push(Line::Unset { key: bare_or_quoted(key), note: why.to_owned() });
+        self.0.push(Line::Unset { key: render::key(key), note: why.to_owned() });
     }
 
     /// The TOML.
@@ -51,10 +52,4 @@ impl Record {
         }
         toml
     }
-}
-
-fn bare_or_quoted(key: &str) -> String {
-    let bare = !key.is_empty()
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if bare { key.to_owned() } else { toml::Value::String(key.to_owned()).to_string() }
 }

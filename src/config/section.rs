@@ -13,10 +13,11 @@ use super::model::{
     ContentType, Jwks, Keys, Limits, LogFormat, Mode, RuleSetting, Server, Timeouts, Tokens,
     Upstream,
 };
-use super::origin::Scheme;
+use super::origin::{Origin, Scheme};
 use super::overrides::Overrides;
 use super::place::Source;
-use super::reader::{Given, Section};
+use super::reader::{Given, Optional, Section};
+use super::render::Render as _;
 use super::value;
 
 const ZERO: Duration = Duration::ZERO;
@@ -137,43 +138,13 @@ pub(super) fn upstream(
             keys.reader.problems.report(place, Fault::Missing { key: keys.full("url"), advice })
         })
     });
-    if let Ok(Given { value: url, source }) = &url
-        && url.scheme() == Scheme::Http
+    if let Ok(url) = &url
+        && url.value.scheme() == Scheme::Http
     {
-        let certificate = [
-            ("ca", ca.as_ref().ok().and_then(Option::as_ref).map(|given| &given.source)),
-            (
-                "server_name",
-                server_name.as_ref().ok().and_then(Option::as_ref).map(|given| &given.source),
-            ),
-        ];
-        for (key, place) in certificate {
-            if let Some(place) = place {
-                let message = format!(
-                    "upstream.{key} is for https, and upstream.url = \"{url}\" is http; \
-                     take it out, or write https://"
-                );
-                keys.reader.problems.conflict(place, message);
-            }
-        }
-        match &allow_plaintext {
-            _ if url.is_loopback() => {}
-            Ok(Given { value: true, .. }) => keys.reader.warn(
-                source,
-                &format!(
-                    "upstream.url = \"{url}\" is plain http: who sits on that network reads \
-                     every token, and can replace the keys"
-                ),
-            ),
-            Ok(_) => {
-                let message = format!(
-                    "upstream.url = \"{url}\" is plain http to another machine: who sits on \
-                     that network reads every token, and can replace the keys; use https, or \
-                     write allow_plaintext = true in [upstream] if that network is yours alone"
-                );
-                keys.reader.problems.conflict(source, message);
-            }
-            Err(_) => {}
+        https_only(&mut keys, "ca", &ca, &url.value);
+        https_only(&mut keys, "server_name", &server_name, &url.value);
+        if let (Ok(allow), false) = (&allow_plaintext, url.value.is_loopback()) {
+            plaintext(&mut keys, url, allow.value);
         }
     }
     keys.close();
@@ -188,6 +159,32 @@ pub(super) fn upstream(
         },
         url_at: url.source,
     })
+}
+
+fn https_only<T>(keys: &mut Section<'_, '_>, key: &str, given: &Optional<T>, url: &Origin) {
+    if let Ok(Some(given)) = given {
+        let message = format!(
+            "upstream.{key} is for https, and upstream.url = \"{url}\" is http; take it out, \
+             or write https://"
+        );
+        keys.reader.problems.conflict(&given.source, message);
+    }
+}
+
+/// Plain http past this machine is refused, or allowed with a warning.
+fn plaintext(keys: &mut Section<'_, '_>, url: &Given<Origin>, allowed: bool) {
+    let danger = format!(
+        "upstream.url = \"{}\" is plain http to another machine: who sits on that network \
+         reads every token, and can replace the keys",
+        url.value
+    );
+    if allowed {
+        keys.reader.warn(&url.source, danger);
+    } else {
+        let way_out = "use https, or write allow_plaintext = true in [upstream] if that network \
+                       is yours alone";
+        keys.reader.problems.conflict(&url.source, format!("{danger}; {way_out}"));
+    }
 }
 
 fn timeouts(mut keys: Section<'_, '_>) -> Result<Timeouts, Reported> {
@@ -214,8 +211,12 @@ pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<Jwks, Reported> {
         && min.value > max.value
     {
         let place = if min.source.rank() == 0 { &max.source } else { &min.source };
-        let message = "jwks.refresh_min is longer than jwks.refresh_max (defaults: 1m, 15m); \
-                       the upstream's Cache-Control holds between the two";
+        let message = format!(
+            "jwks.refresh_min = {} is longer than jwks.refresh_max = {}; the upstream's \
+             Cache-Control counts between the two, so set both",
+            min.value.render(),
+            max.value.render()
+        );
         keys.reader.problems.conflict(place, message);
     }
     if let Ok(Given { value: true, source }) = &publish_compromised {
