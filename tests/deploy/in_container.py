@@ -49,7 +49,7 @@ def sidecar(binary, configuration, user, group):
             box.until("health", "--ready")
             keys = box.jwks()
             expect(all(key.get("kid") for key in keys), f"a key without kid in {keys}")
-            stamped = [key["kid"] for key in keys if key["n" if "n" in key else "kty"] == KEY["n"]]
+            stamped = [key["kid"] for key in keys if key.get("n") == KEY["n"]]
             expect(stamped == [THUMBPRINT], f"the IdP's key is published as {stamped}")
             expect(len(keys) == 2, f"{len(keys)} keys are published: the IdP's and ours are 2")
             written = box.files_open_for_writing(process.pid)
