@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::Sections;
 use super::issuer::ReadIssuer;
-use super::model::{KeySource, Mode, Upstream};
+use super::model::{KeySource, Upstream};
 use super::origin::{Origin, Scheme};
 use super::place::Source;
 use super::reader::Reader;
+use crate::token::Mode;
 
 /// Runs every check.
 pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {

@@ -30,13 +30,14 @@ use std::collections::BTreeMap;
 
 pub use error::{ConfigError, Fault, Problem};
 pub use model::{
-    ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat, Mode,
-    RuleSetting, Server, Timeouts, Tokens, Upstream, ValidConfig,
+    ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat, Server,
+    Timeouts, Tokens, Upstream, ValidConfig,
 };
 pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};
 pub use place::Source;
 
+use crate::rules::Setting;
 use error::Reported;
 use file::File;
 use reader::{Reader, Section};
@@ -78,7 +79,7 @@ struct Sections {
     jwks: Result<Jwks, Reported>,
     tokens: Result<Tokens, Reported>,
     keys: Result<Keys, Reported>,
-    rules: BTreeMap<String, RuleSetting>,
+    rules: BTreeMap<String, Setting>,
 }
 
 fn read(mut root: Section<'_, '_>, overrides: &Overrides, known_rules: &[&str]) -> Sections {

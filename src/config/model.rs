@@ -13,6 +13,8 @@ use http::Uri;
 use super::origin::Origin;
 use super::record::Record;
 use super::value::Word;
+use crate::rules::Setting;
+use crate::token::Mode;
 
 /// A configuration that passed every check.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ pub struct ValidConfig {
     /// Bridge keys.
     pub keys: Keys,
     /// The rules that are set to something else than their default, by id.
-    pub rules: BTreeMap<String, RuleSetting>,
+    pub rules: BTreeMap<String, Setting>,
     /// What works but deserves a look, each with its place.
     pub warnings: Vec<String>,
     /// Private, so that only this room can build the type.
@@ -197,17 +199,6 @@ impl Word for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
-/// What happens to a kind of token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Re-sign where a strict RP would refuse, else pass.
-    Auto,
-    /// Leave alone.
-    Pass,
-    /// Always re-sign.
-    Resign,
-}
-
 impl Word for Mode {
     const WORDS: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("pass", Self::Pass), ("resign", Self::Resign)];
@@ -241,18 +232,7 @@ impl Word for ContentType {
         &[(Self::JSON, Self::Json), (Self::JWK_SET_JSON, Self::JwkSetJson)];
 }
 
-/// What a rule does when it fires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleSetting {
-    /// Mend the document, and say so.
-    Repair,
-    /// Leave the document, and say so.
-    Warn,
-    /// Nothing.
-    Off,
-}
-
-impl Word for RuleSetting {
+impl Word for Setting {
     const WORDS: &'static [(&'static str, Self)] =
         &[("repair", Self::Repair), ("warn", Self::Warn), ("off", Self::Off)];
 }

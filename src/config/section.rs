@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use super::error::{Fault, Reported, nearest};
 use super::model::{
-    ContentType, Jwks, Keys, Limits, LogFormat, Mode, RuleSetting, Server, Timeouts, Tokens,
-    Upstream,
+    ContentType, Jwks, Keys, Limits, LogFormat, Server, Timeouts, Tokens, Upstream,
 };
 use super::origin::{Origin, Scheme};
 use super::overrides::Overrides;
@@ -19,6 +18,8 @@ use super::place::Source;
 use super::reader::{Given, Optional, Section};
 use super::render::Render as _;
 use super::value;
+use crate::rules::Setting;
+use crate::token::Mode;
 
 const ZERO: Duration = Duration::ZERO;
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -269,14 +270,11 @@ pub(super) fn keys(mut keys: Section<'_, '_>) -> Result<Keys, Reported> {
 }
 
 /// `[rules]`: the keys are the ids of the rulebook.
-pub(super) fn rules(
-    mut keys: Section<'_, '_>,
-    known_rules: &[&str],
-) -> BTreeMap<String, RuleSetting> {
+pub(super) fn rules(mut keys: Section<'_, '_>, known_rules: &[&str]) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
     for (id, place) in keys.keys() {
         if known_rules.contains(&id.as_str()) {
-            if let Ok(Some(given)) = keys.given(&id, None, value::word::<RuleSetting>) {
+            if let Ok(Some(given)) = keys.given(&id, None, value::word::<Setting>) {
                 keys.note(&id, &given.value, &given.source);
                 settings.insert(id, given.value);
             }

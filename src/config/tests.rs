@@ -6,6 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::rules::Setting;
+use crate::token::Mode;
 
 const RULES: &[&str] = &["jwks/kid-missing", "jwks/alg-missing", "token_response/no-store"];
 
@@ -87,7 +89,7 @@ fn every_key_is_read() {
     assert_eq!(first.audiences, ["one", "two"]);
     assert_eq!(second.external_url, Origin::parse("https://idp.example.com").ok());
     assert_eq!(config.jwks.content_type, ContentType::JwkSetJson);
-    assert_eq!(config.rules["jwks/kid-missing"], RuleSetting::Warn);
+    assert_eq!(config.rules["jwks/kid-missing"], Setting::Warn);
     assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
 }
 

@@ -43,10 +43,11 @@ pub enum KeyError {
     #[error("not an RSA, P-256, P-384, P-521 or Ed25519 private key")]
     Unsupported,
     /// An RSA key that RFC 7518 §3.3 forbids.
-    #[error(
-        "an RSA key of {0} bits; RFC 7518 section 3.3 requires at least 2048, and 8192 is the most"
-    )]
-    Size(usize),
+    #[error("an RSA key under 2048 bits; RFC 7518 section 3.3 requires at least 2048")]
+    TooSmall,
+    /// An RSA key whose signatures cost more than anyone needs.
+    #[error("an RSA key over 8192 bits")]
+    TooLarge,
     /// The parts of the key contradict each other.
     #[error("the parts of the key do not fit together")]
     Inconsistent,
@@ -106,8 +107,11 @@ impl SigningKey {
             PrivateKeyDer::Sec1(der) => ec(der.secret_sec1_der()).ok_or(KeyError::Unsupported)?,
             PrivateKeyDer::Pkcs8(der) => {
                 let der = der.secret_pkcs8_der();
-                if let Ok(pair) = rsa(RsaKeyPair::from_pkcs8(der)) {
+                let rsa = rsa(RsaKeyPair::from_pkcs8(der));
+                if let Ok(pair) = rsa {
                     pair
+                } else if let Err(error @ (KeyError::TooSmall | KeyError::TooLarge)) = rsa {
+                    return Err(error);
                 } else if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
                     Pair::Ed25519(pair)
                 } else {
@@ -158,8 +162,10 @@ impl SigningKey {
     fn new(pair: Pair, alg: Option<Alg>) -> Result<Self, KeyError> {
         let public = pair.public()?;
         let key_type = public.key_type().ok_or(KeyError::Unsupported)?;
-        if let Some(bits) = public.rsa_bits().filter(|bits| !super::RSA_BITS.contains(bits)) {
-            return Err(KeyError::Size(bits));
+        match public.rsa_bits() {
+            Some(bits) if bits < *super::RSA_BITS.start() => return Err(KeyError::TooSmall),
+            Some(bits) if bits > *super::RSA_BITS.end() => return Err(KeyError::TooLarge),
+            _ => {}
         }
         let alg = alg.unwrap_or(key_type.default_alg());
         if alg.key_type() != key_type {
@@ -274,7 +280,14 @@ fn secret_member(jwk: Value<'_>, name: &str) -> Result<Zeroizing<Vec<u8>>, KeyEr
 }
 
 fn rsa(pair: Result<RsaKeyPair, aws_lc_rs::error::KeyRejected>) -> Result<Pair, KeyError> {
-    pair.map(|pair| Pair::Rsa(Box::new(pair))).map_err(|_| KeyError::Inconsistent)
+    pair.map(|pair| Pair::Rsa(Box::new(pair))).map_err(|rejected| {
+        // The library tells its reasons apart by their text alone.
+        match rejected.to_string().as_str() {
+            "TooSmall" => KeyError::TooSmall,
+            "TooLarge" => KeyError::TooLarge,
+            _ => KeyError::Inconsistent,
+        }
+    })
 }
 
 fn ec(der: &[u8]) -> Option<Pair> {

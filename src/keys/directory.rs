@@ -79,17 +79,25 @@ pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), Direct
     let mut warnings = Vec::new();
     for entry in fs::read_dir(directory).map_err(list)? {
         let path = entry.map_err(list)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else {
+        let Some(name) =
+            path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.'))
+        else {
             continue;
         };
         match KeyFileName::parse(name) {
             Ok(parsed) => {
                 let name = name.to_owned();
                 let key = load_file(&path, &parsed, &mut warnings)?;
-                keys.push(RingKey { key: Arc::new(BridgeKey::new(key)), active_from: parsed.active_from, name });
+                keys.push(RingKey {
+                    key: Arc::new(BridgeKey::new(key)),
+                    active_from: parsed.active_from,
+                    name,
+                });
             }
             Err(NameError::Extension) if path.is_dir() => {}
-            Err(error @ NameError::Extension) => warnings.push(format!("{} is skipped: {error}", path.display())),
+            Err(error @ NameError::Extension) => {
+                warnings.push(format!("{} is skipped: {error}", path.display()))
+            }
             Err(error) => return Err(DirectoryError::Name { path, error }),
         }
     }
@@ -99,7 +107,11 @@ pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), Direct
     Ok((KeyRing::new(keys), warnings))
 }
 
-fn load_file(path: &Path, name: &KeyFileName, warnings: &mut Vec<String>) -> Result<SigningKey, DirectoryError> {
+fn load_file(
+    path: &Path,
+    name: &KeyFileName,
+    warnings: &mut Vec<String>,
+) -> Result<SigningKey, DirectoryError> {
     let read = |error| DirectoryError::Read { path: path.to_owned(), error };
     let metadata = fs::metadata(path).map_err(read)?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -107,13 +119,17 @@ fn load_file(path: &Path, name: &KeyFileName, warnings: &mut Vec<String>) -> Res
         return Err(DirectoryError::Writable { path: path.to_owned(), mode });
     }
     if mode & 0o004 != 0 {
-        warnings.push(format!("the key file {} may be read by everyone (mode {mode:03o})", path.display()));
+        warnings.push(format!(
+            "the key file {} may be read by everyone (mode {mode:03o})",
+            path.display()
+        ));
     }
     if metadata.len() > MAX_BYTES {
         return Err(DirectoryError::Key { path: path.to_owned(), error: KeyError::Unreadable });
     }
     let bytes = Zeroizing::new(fs::read(path).map_err(read)?);
-    SigningKey::from_file(&bytes, name.alg).map_err(|error| DirectoryError::Key { path: path.to_owned(), error })
+    SigningKey::from_file(&bytes, name.alg)
+        .map_err(|error| DirectoryError::Key { path: path.to_owned(), error })
 }
 
 #[cfg(test)]
@@ -154,6 +170,6 @@ mod tests {
         let path = directory.path();
         write(path, "small.pem", include_str!("../../tests/fixtures/keys/rsa-1024.pem"), 0o600);
         let error = load_directory(path).unwrap_err().to_string();
-        assert!(error.contains("small.pem") && error.contains("1024 bits"), "{error}");
+        assert!(error.contains("small.pem") && error.contains("under 2048 bits"), "{error}");
     }
 }

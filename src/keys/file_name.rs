@@ -29,7 +29,9 @@ pub enum NameError {
     #[error("not a key file: its name ends in none of .pem, .key, .jwk, .json")]
     Extension,
     /// It begins like a time but is none.
-    #[error("the time before the name is not valid; expected for example 20261201T000000Z-NAME.pem")]
+    #[error(
+        "the time before the name is not valid; expected for example 20261201T000000Z-NAME.pem"
+    )]
     Time,
 }
 
@@ -57,7 +59,7 @@ fn time_before(stem: &str) -> Result<Option<i64>, NameError> {
         return Ok(None);
     }
     let time = DateTime::strptime(TIME_FORMAT, time).map_err(|_| NameError::Time)?;
-    let timestamp: Timestamp = time.to_zoned(TimeZone::UTC).map_err(|_| NameError::Time)?.timestamp();
+    let timestamp: Timestamp = TimeZone::UTC.to_timestamp(time).map_err(|_| NameError::Time)?;
     Ok(Some(timestamp.as_second()))
 }
 

@@ -93,24 +93,30 @@ impl KeyRing {
     /// The next time after `now` at which any key's state changes.
     pub fn next_change(&self, now: i64, retain: Duration) -> Option<i64> {
         let times = self.keys.iter().filter_map(|key| key.active_from);
-        times.flat_map(|from| [from, from.saturating_add(seconds(retain))]).filter(|time| *time > now).min()
+        times
+            .flat_map(|from| [from, from.saturating_add(seconds(retain))])
+            .filter(|time| *time > now)
+            .min()
     }
 
     fn state(&self, key: &RingKey, now: i64, retain: Duration) -> KeyState {
         if key.active_from.is_some_and(|from| from > now) {
             return KeyState::Ahead;
         }
-        let successor = self
-            .keys
-            .iter()
-            .skip_while(|other| !Arc::ptr_eq(&other.key, &key.key))
-            .skip(1)
-            .find(|other| other.key.alg() == key.key.alg() && other.active_from.is_none_or(|from| from <= now));
+        let successor =
+            self.keys.iter().skip_while(|other| !Arc::ptr_eq(&other.key, &key.key)).skip(1).find(
+                |other| {
+                    other.key.alg() == key.key.alg()
+                        && other.active_from.is_none_or(|from| from <= now)
+                },
+            );
         match successor {
             None => KeyState::Active,
             // A successor without a time: nobody knows when this key stopped to sign.
             Some(RingKey { active_from: None, .. }) => KeyState::Retained,
-            Some(RingKey { active_from: Some(from), .. }) if now - from < seconds(retain) => KeyState::Retained,
+            Some(RingKey { active_from: Some(from), .. }) if now - from < seconds(retain) => {
+                KeyState::Retained
+            }
             Some(_) => KeyState::Retired,
         }
     }
@@ -134,7 +140,9 @@ mod tests {
     }
 
     fn states(ring: &KeyRing, now: i64) -> Vec<(&str, KeyState)> {
-        ring.states(now, Duration::from_secs(100)).map(|(key, state)| (key.name.as_str(), state)).collect()
+        ring.states(now, Duration::from_secs(100))
+            .map(|(key, state)| (key.name.as_str(), state))
+            .collect()
     }
 
     #[test]
