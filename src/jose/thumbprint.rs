@@ -11,6 +11,14 @@ pub fn of(key: &PublicKey) -> String {
     of_members(members.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
+/// The thumbprint of a symmetric key (RFC 7638 §3.2: `k` and `kty`); `None` for other keys. It names the key
+/// without giving it away only if the key is long and random (RFC 7638 §7).
+pub fn of_symmetric(jwk: Value<'_>) -> Option<String> {
+    let kty = jwk.get_str("kty").filter(|kty| kty == "oct")?;
+    let k = jwk.get_str("k").filter(|k| base64url::decode(&**k).is_some_and(|k| !k.is_empty()))?;
+    Some(of_members([("k", &*k), ("kty", &*kty)].into_iter()))
+}
+
 /// The thumbprint of a key whose type kidstamp does not know, so that it can be told from others:
 /// over all of its string members but those that describe rather than are the key (RFC 7517 §4.2 to
 /// §4.9). `None` if there is no such member.

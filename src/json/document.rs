@@ -129,6 +129,12 @@ impl<'d> Value<'d> {
         unescape(raw, raw.contains('\\')).unwrap_or_default()
     }
 
+    /// The member's name as it stands, with its quotes; `None` outside objects.
+    pub fn raw_name(&self) -> Option<&'d str> {
+        let (start, end) = self.node().key?;
+        self.document.text.get(start as usize..end as usize)
+    }
+
     /// The content of a string, unescaped; `None` for other kinds.
     pub fn as_str(&self) -> Option<Cow<'d, str>> {
         let raw = self.raw();
