@@ -96,7 +96,7 @@ pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), Direct
             }
             Err(NameError::Extension) if path.is_dir() => {}
             Err(error @ NameError::Extension) => {
-                warnings.push(format!("{} is skipped: {error}", path.display()))
+                warnings.push(format!("{} is skipped: {error}", path.display()));
             }
             Err(error) => return Err(DirectoryError::Name { path, error }),
         }

@@ -49,6 +49,7 @@ fn both_are_needed(one: Key<'_>, other: Key<'_>) -> bool {
 mod tests {
     use super::super::testing::{repaired, silent};
     use super::RULE;
+    use std::slice::from_ref;
 
     #[test]
     fn fixtures() {
@@ -56,9 +57,9 @@ mod tests {
         let set = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
         let (plain, sig, enc) =
             (key(""), key(r#","use":"sig","kid":"a""#), key(r#","use":"enc","kid":"a""#));
-        repaired(&RULE, &set(&[plain.clone(), plain.clone()]), &set(&[plain.clone()]));
-        repaired(&RULE, &set(&[enc, sig.clone()]), &set(&[sig.clone()]));
-        repaired(&RULE, &set(&[plain, sig.clone()]), &set(&[sig.clone()]));
+        repaired(&RULE, &set(&[plain.clone(), plain.clone()]), &set(from_ref(&plain)));
+        repaired(&RULE, &set(&[enc, sig.clone()]), &set(from_ref(&sig)));
+        repaired(&RULE, &set(&[plain, sig.clone()]), &set(from_ref(&sig)));
         silent(&RULE, &set(&[sig, key(r#","use":"sig","kid":"b""#)]));
     }
 }
