@@ -58,7 +58,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
             .to_owned());
     }
     let mut address: SocketAddr = text.parse().map_err(|_| {
-        format!("--admin \"{text}\" is not an address; write an IP address and a port, such as \"127.0.0.1:9180\" or \"[::1]:9180\"")
+        format!(
+            "--admin \"{text}\" is not an address; write an IP address and a port, such as \
+             \"127.0.0.1:9180\" or \"[::1]:9180\""
+        )
     })?;
     if address.port() == 0 {
         return Err(format!("--admin \"{text}\" names no port that one can connect to"));

@@ -65,6 +65,7 @@ impl Input {
         let text = self.text.trim_ascii_start();
         let looks_like = match text.first() {
             None => "it is empty; ",
+            Some(b'-') => "it looks like PEM; ",
             Some(b'<') => "it looks like HTML or XML, such as a page for an error or a login; ",
             Some(_) => "",
         };

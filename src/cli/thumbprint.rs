@@ -126,7 +126,10 @@ fn of_jwk(jwk: Value<'_>, pointer: &str, notes: &mut Vec<String>) -> Result<Stri
     let note_at =
         |text: &str| format!("note: {pointer}{}{text}", if pointer.is_empty() { "" } else { " " });
     if let Some(thumbprint) = thumbprint::of_symmetric(jwk) {
-        notes.push(note_at("a symmetric key: it must not be published, and its thumbprint only if it is long and random (RFC 7638 section 7)"));
+        notes.push(note_at(
+            "a symmetric key: it must not be published, and its thumbprint only if it is long \
+             and random (RFC 7638 section 7)",
+        ));
         return Ok(thumbprint);
     }
     if jwk.get("kty").is_some_and(|kty| kty.is_str("oct")) {
@@ -148,7 +151,10 @@ fn of_jwk(jwk: Value<'_>, pointer: &str, notes: &mut Vec<String>) -> Result<Stri
         Ok(key) => Ok(thumbprint::of(&key)),
         Err(error) => {
             let thumbprint = thumbprint::of_unknown(repaired).ok_or_else(|| error.to_string())?;
-            notes.push(note_at("a kty that RFC 7638 and RFC 8037 do not name: the thumbprint is over all members that are strings and describe no use"));
+            notes.push(note_at(
+                "a kty that RFC 7638 and RFC 8037 do not name: the thumbprint is over all members \
+                 but those that only describe the key",
+            ));
             Ok(thumbprint)
         }
     }
