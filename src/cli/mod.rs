@@ -6,6 +6,7 @@
 mod config;
 mod flags;
 mod output;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -14,8 +15,10 @@ use clap::{Parser, Subcommand};
 pub use config::ConfigCommand;
 pub use flags::ServeFlags;
 
-/// The rules that `[rules]` may name; the rulebook will say.
-const KNOWN_RULES: &[&str] = &[];
+/// The rules that `[rules]` may name.
+fn known_rules() -> Vec<&'static str> {
+    crate::rules::jwks::rules().map(|rule| rule.id).collect()
+}
 
 /// Makes strict OpenID Connect relying parties accept a legacy provider.
 #[derive(Debug, Parser)]
@@ -29,6 +32,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve: the proxy before the identity provider.
+    Serve(ServeFlags),
     /// Check the configuration, or show what is in effect.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -38,6 +43,7 @@ pub enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
-        Command::Config(command) => config::run(&command, KNOWN_RULES),
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Config(command) => config::run(&command, &known_rules()),
     }
 }
