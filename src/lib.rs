@@ -16,9 +16,11 @@
 //! - [`upstream`]: what is known of the provider, and how it is reached
 //! - [`proxy`]: the way of a request
 //! - [`admin`]: health and metrics
+//! - [`clock`]: the one place where the time is read
 
 pub mod admin;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod jose;
 pub mod json;

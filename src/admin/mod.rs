@@ -1,1 +1,11 @@
-//! (to be filled)
+//! Health and metrics, on a listener of their own: clients of the proxy can't reach it, and what they ask for
+//! under the same paths goes to the provider.
+//!
+//! GET and HEAD only; nothing here is secret, and nothing can be changed.
+
+mod counters;
+mod metrics;
+mod server;
+
+pub use counters::{Counters, TokenOutcome, WorkerCounters};
+pub use server::{Admin, serve};

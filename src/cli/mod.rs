@@ -11,6 +11,7 @@ mod input;
 mod inspect;
 mod keys;
 mod output;
+mod serve;
 mod thumbprint;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "one is made, once")]
 pub enum Command {
+    /// Serve: the proxy before the identity provider.
+    Serve(ServeFlags),
     /// Repair a key set (JWKS) offline: the set on standard output, findings on standard error.
     Fix(Fix),
     /// Print the RFC 7638 thumbprint of each key: the kid that it would get.
@@ -62,6 +65,7 @@ pub enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Serve(flags) => serve::run(&flags),
         Command::Fix(fix) => fix::run(&fix),
         Command::Thumbprint(thumbprint) => thumbprint::run(&thumbprint),
         Command::Inspect(inspect) => inspect::run(&inspect),

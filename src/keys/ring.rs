@@ -64,9 +64,14 @@ impl KeyRing {
         Ok(Self::new(keys.collect::<Result<_, _>>()?))
     }
 
-    /// True if there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    /// The keys of both rings.
+    pub fn joined(&self, other: Self) -> Self {
+        Self::new(self.keys.iter().cloned().chain(other.keys).collect())
+    }
+
+    /// The key IDs with the times from which the keys sign: what tells one ring from another.
+    pub fn kids(&self) -> Vec<(&str, Option<i64>)> {
+        self.keys.iter().map(|key| (key.key.kid(), key.active_from)).collect()
     }
 
     /// Every key with its state at `now`, oldest first.

@@ -1,1 +1,22 @@
-//! (to be filled)
+//! The way of a request: listener, route, restore, forward, repair, respond.
+//!
+//! One current-thread runtime a worker, each with its own listener and its own upstream connections, so that
+//! nothing is shared on the way of a request that passes; what is shared (the site, counters) is read without
+//! locks. This room does I/O and knows no JOSE: it asks [`crate::token`] and [`crate::upstream`].
+
+mod body;
+mod drain;
+mod endpoint_jwks;
+mod endpoint_token;
+mod error;
+mod forward;
+mod handle;
+mod headers;
+mod hygiene;
+mod listener;
+mod pool;
+mod restore;
+mod server;
+mod worker;
+
+pub use server::{Running, StartError, start};

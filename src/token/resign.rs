@@ -22,7 +22,7 @@ const KEY_POINTERS: [&str; 6] = ["jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256"];
 /// A signing key of kidstamp's own, which signs verified tokens and nothing else.
 #[derive(Debug)]
 pub struct BridgeKey {
-    key: SigningKey,
+    key: Arc<SigningKey>,
     kid: String,
 }
 
@@ -30,7 +30,12 @@ impl BridgeKey {
     /// Takes `key` into service; it is published under its thumbprint.
     pub fn new(key: SigningKey) -> Self {
         let kid = key.kid().to_owned();
-        Self { key, kid }
+        Self { key: Arc::new(key), kid }
+    }
+
+    /// The same key under the `kid` that the provider publishes it with (same-key mode).
+    pub fn published_as(&self, kid: &str) -> Self {
+        Self { key: Arc::clone(&self.key), kid: kid.to_owned() }
     }
 
     /// The algorithm that it signs with.

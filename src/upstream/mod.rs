@@ -1,1 +1,23 @@
-//! (to be filled)
+//! What is known of the provider, and how it is reached.
+//!
+//! The rest of the house sees a [`Site`]: which path is which endpoint of which issuer, and that issuer's
+//! [`Snapshot`]. It is replaced as a whole, from the background, and what is in it depends only on the
+//! provider's documents, the configuration, the key files and the clock: never on traffic.
+
+mod connect;
+mod fetch;
+mod metadata;
+mod path;
+mod publication;
+mod refresh;
+mod site;
+mod snapshot;
+
+pub use connect::{ConnectError, Connector, TlsError};
+pub use fetch::{FetchError, Fetched, Forwarding, fetch};
+pub use metadata::{Metadata, MetadataError, unsupported_front_channel};
+pub use path::normalise;
+pub use publication::Publication;
+pub use refresh::{Background, IssuerStatus, Refresher, Wanted};
+pub use site::{Endpoint, Route, Site};
+pub use snapshot::{PublishedKeys, Snapshot, SnapshotError};

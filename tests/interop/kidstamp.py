@@ -11,7 +11,7 @@ from pathlib import Path
 from processes import Process, accepts_connections, answers_ok, clean_environment, free_port
 
 _REPOSITORY = Path(__file__).parents[2]
-_NAMED = os.environ.get("KIDSTAMP_BIN")
+_NAMED = os.environ.get("KIDSTAMP_BIN") or None
 BINARY = _REPOSITORY / (_NAMED or "target/debug/kidstamp")
 
 

@@ -1,0 +1,182 @@
+//! Counting on the way of a request: each worker has counters of its own, which are added up when somebody asks.
+
+use crate::token::Place;
+use crate::upstream::Endpoint;
+use http::StatusCode;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the classes of `kidstamp_request_duration_seconds`, in microseconds.
+pub(super) const BOUNDS_US: [u64; 10] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000];
+
+const FIRST_CODE: usize = 100;
+const CODES: usize = 500;
+const CLASSES: usize = BOUNDS_US.len() + 1;
+
+/// What happened to a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenOutcome {
+    /// It passed.
+    Passed,
+    /// It was re-signed.
+    Resigned,
+    /// It was re-signed, but can't be restored.
+    WithoutCarrier,
+}
+
+impl TokenOutcome {
+    /// As it stands in the metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "pass",
+            Self::Resigned => "resign",
+            Self::WithoutCarrier => "no_carrier",
+        }
+    }
+}
+
+/// The counters of all workers.
+#[derive(Debug)]
+pub struct Counters {
+    workers: Vec<Arc<WorkerCounters>>,
+}
+
+/// The counters of one worker: written by its thread alone, so that no two cores wait for one line of memory.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    requests: Box<[AtomicU64]>,
+    durations: Box<[AtomicU64]>,
+    microseconds: Box<[AtomicU64]>,
+    /// Rare enough for a lock.
+    rare: Mutex<Rare>,
+}
+
+/// What is counted by words.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Rare {
+    pub(super) tokens: BTreeMap<(TokenOutcome, &'static str), u64>,
+    pub(super) restores: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    /// For `workers` workers.
+    pub fn new(workers: usize) -> Self {
+        Self { workers: (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect() }
+    }
+
+    /// Those of the worker `index`.
+    pub fn worker(&self, index: usize) -> Arc<WorkerCounters> {
+        self.workers.get(index).cloned().unwrap_or_default()
+    }
+
+    /// Requests by endpoint and status, those that there were.
+    pub(super) fn requests(&self) -> Vec<(Endpoint, u16, u64)> {
+        let mut counts = Vec::new();
+        for endpoint in Endpoint::ALL {
+            for code in 0..CODES {
+                let count = self.sum(|worker| worker.requests.get(endpoint.index() * CODES + code));
+                if count > 0 {
+                    counts.push((endpoint, u16::try_from(FIRST_CODE + code).unwrap_or(0), count));
+                }
+            }
+        }
+        counts
+    }
+
+    /// Durations of one endpoint: requests by class, and the sum in microseconds.
+    pub(super) fn durations(&self, endpoint: Endpoint) -> ([u64; CLASSES], u64) {
+        let class =
+            |class| self.sum(|worker| worker.durations.get(endpoint.index() * CLASSES + class));
+        (std::array::from_fn(class), self.sum(|worker| worker.microseconds.get(endpoint.index())))
+    }
+
+    /// What is counted by words, added up.
+    pub(super) fn rare(&self) -> Rare {
+        let mut total = Rare::default();
+        for worker in &self.workers {
+            let rare = worker.rare.lock().unwrap_or_else(PoisonError::into_inner);
+            for (labels, count) in &rare.tokens {
+                *total.tokens.entry(*labels).or_default() += count;
+            }
+            for (place, count) in &rare.restores {
+                *total.restores.entry(place).or_default() += count;
+            }
+        }
+        total
+    }
+
+    fn sum<'c>(&'c self, counter: impl Fn(&'c WorkerCounters) -> Option<&'c AtomicU64>) -> u64 {
+        let counts = self.workers.iter().filter_map(|worker| counter(worker));
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
+        let endpoints = Endpoint::ALL.len();
+        Self {
+            requests: zeros(endpoints * CODES),
+            durations: zeros(endpoints * CLASSES),
+            microseconds: zeros(endpoints),
+            rare: Mutex::default(),
+        }
+    }
+}
+
+impl WorkerCounters {
+    /// Counts a request that was answered.
+    pub fn request(&self, endpoint: Endpoint, status: StatusCode, elapsed: Duration) {
+        let code = usize::from(status.as_u16()).saturating_sub(FIRST_CODE);
+        increase(self.requests.get(endpoint.index() * CODES + code.min(CODES - 1)), 1);
+        let microseconds = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let class = BOUNDS_US.iter().take_while(|bound| microseconds > **bound).count();
+        increase(self.durations.get(endpoint.index() * CLASSES + class), 1);
+        increase(self.microseconds.get(endpoint.index()), microseconds);
+    }
+
+    /// Counts what happened to a token, and why: a word of a fixed set.
+    pub fn token(&self, outcome: TokenOutcome, reason: &'static str) {
+        let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        *rare.tokens.entry((outcome, reason)).or_default() += 1;
+    }
+
+    /// Counts a restored token.
+    pub fn restored(&self, place: Place) {
+        let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        *rare.restores.entry(place.name()).or_default() += 1;
+    }
+}
+
+/// Only one thread writes, so a load and a store do, which cost less than a locked addition.
+fn increase(counter: Option<&AtomicU64>, by: u64) {
+    if let Some(counter) = counter {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_added_up() {
+        let counters = Counters::new(2);
+        counters.worker(0).request(Endpoint::Token, StatusCode::OK, Duration::from_micros(100));
+        counters.worker(1).request(Endpoint::Token, StatusCode::OK, Duration::from_micros(101));
+        counters.worker(1).request(
+            Endpoint::Other,
+            StatusCode::from_u16(999).unwrap(),
+            Duration::from_secs(9),
+        );
+        assert_eq!(counters.requests(), [(Endpoint::Token, 200, 2), (Endpoint::Other, 599, 1)]);
+        let (classes, sum) = counters.durations(Endpoint::Token);
+        assert_eq!((classes[0], classes[1], sum), (1, 1, 201));
+        counters.worker(0).token(TokenOutcome::Passed, "mode");
+        counters.worker(1).token(TokenOutcome::Passed, "mode");
+        assert_eq!(counters.rare().tokens[&(TokenOutcome::Passed, "mode")], 2);
+    }
+}

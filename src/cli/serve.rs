@@ -1,0 +1,94 @@
+//! `kidstamp serve`: start, tell where, and end in order.
+
+use super::flags::ServeFlags;
+use super::known_rules;
+use super::output::refuse;
+use crate::config::{self, LogFormat, ValidConfig};
+use crate::proxy;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
+
+/// Log lines that may wait to be written; what comes beyond is dropped, never waited for.
+const LOG_QUEUE: usize = 10_000;
+
+pub(super) fn run(flags: &ServeFlags) -> ExitCode {
+    let config = match config::load(&flags.overrides, &known_rules()) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    let _flushed_at_the_end = start_log(&config);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let upstream = config.upstream.url.to_string();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("can't start an event loop: {error}")),
+    };
+    let running = match proxy::start(config) {
+        Ok(running) => running,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    let admin =
+        running.admin().map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        admin,
+        upstream,
+        "listening on http://{}",
+        running.listen()
+    );
+    if let Err(error) = runtime.block_on(asked_to_end()) {
+        warn!("signals can't be received, so only SIGKILL will end this process: {error}");
+        loop {
+            std::thread::park();
+        }
+    }
+    std::thread::spawn(move || {
+        // Who asks twice does not want to wait for open requests.
+        if runtime.block_on(asked_to_end()).is_ok() {
+            std::process::exit(1);
+        }
+    });
+    running.stop();
+    info!("done");
+    ExitCode::SUCCESS
+}
+
+async fn asked_to_end() -> io::Result<()> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM: ending"),
+        _ = interrupt.recv() => info!("SIGINT: ending"),
+    }
+    Ok(())
+}
+
+/// Logs to standard error through a bounded queue, so that a full pipe stops no request.
+fn start_log(config: &ValidConfig) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LOG_QUEUE)
+        .finish(io::stderr());
+    let levels =
+        Targets::new().with_default(LevelFilter::WARN).with_target("kidstamp", LevelFilter::INFO);
+    let registry = tracing_subscriber::registry().with(levels);
+    let lines = fmt::layer().with_writer(writer);
+    // Only a second start in one process could fail here, and that one has its log.
+    let _ = match config.server.log_format {
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
+        }
+        LogFormat::Text => {
+            registry.with(lines.with_target(false).with_ansi(io::stderr().is_terminal())).try_init()
+        }
+    };
+    guard
+}

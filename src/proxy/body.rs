@@ -1,0 +1,231 @@
+//! Bodies in both directions: nothing, bytes, or a stream that is passed on frame by frame.
+
+use super::pool::Lease;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// A body on its way.
+#[derive(Default)]
+pub(super) enum Body {
+    /// No body.
+    #[default]
+    Empty,
+    /// Bytes that are at hand.
+    Full(Bytes),
+    /// A stream, passed on as it comes.
+    Streaming(Streaming),
+    /// What came of a stream before it broke: passed on so far, then broken likewise.
+    Broken(Option<Bytes>),
+}
+
+/// A stream from the other side.
+pub(super) struct Streaming {
+    /// Bytes that were read ahead.
+    ahead: Option<Bytes>,
+    incoming: Incoming,
+    /// The upstream connection that the stream comes from: free again with the last byte.
+    lease: Option<Lease>,
+    /// Raised when the stream breaks, so that the client's fault is told from the upstream's.
+    broken: Option<Rc<Cell<bool>>>,
+    /// For what comes from a client: fields that no client may set are taken out of its trailers.
+    from_client: bool,
+}
+
+/// A stream that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The other side broke off, or sent what is no HTTP.
+    #[error(transparent)]
+    Hyper(#[from] hyper::Error),
+    /// The stream broke while it was read ahead.
+    #[error("the body broke off")]
+    BrokenOff,
+}
+
+impl Body {
+    /// A client's body; the flag is raised if it breaks.
+    pub(super) fn of_client(incoming: Incoming) -> (Self, Option<Rc<Cell<bool>>>) {
+        if incoming.is_end_stream() {
+            return (Self::Empty, None);
+        }
+        let broken = Rc::new(Cell::new(false));
+        let streaming = Streaming {
+            ahead: None,
+            incoming,
+            lease: None,
+            broken: Some(Rc::clone(&broken)),
+            from_client: true,
+        };
+        (Self::Streaming(streaming), Some(broken))
+    }
+
+    /// An upstream's body, with the connection that it comes over.
+    pub(super) fn of_upstream(incoming: Incoming, lease: Lease) -> Self {
+        if incoming.is_end_stream() {
+            lease.give_back();
+            return Self::Empty;
+        }
+        Self::Streaming(Streaming {
+            ahead: None,
+            incoming,
+            lease: Some(lease),
+            broken: None,
+            from_client: false,
+        })
+    }
+
+    /// Reads the body to its end, if that comes within `limit` bytes. Otherwise what was read stands before
+    /// the rest, and nothing is lost.
+    pub(super) async fn read(self, limit: usize) -> ReadAhead {
+        let mut streaming = match self {
+            Self::Empty => return ReadAhead::Whole(Bytes::new()),
+            Self::Full(bytes) => return ReadAhead::Whole(bytes),
+            Self::Broken(_) => return ReadAhead::Rest(self),
+            Self::Streaming(streaming) => streaming,
+        };
+        let mut chunks = Chunks::default();
+        if streaming.size_hint().lower() > limit as u64 {
+            return ReadAhead::Rest(Self::Streaming(streaming));
+        }
+        loop {
+            let frame =
+                std::future::poll_fn(|context| Pin::new(&mut streaming).poll_frame(context)).await;
+            match frame {
+                None => return ReadAhead::Whole(chunks.join()),
+                Some(Ok(frame)) => {
+                    // Trailers of a body that is rewritten describe what it was: they go.
+                    if let Ok(data) = frame.into_data() {
+                        chunks.push(data);
+                    }
+                    if chunks.bytes > limit {
+                        streaming.ahead = Some(chunks.join());
+                        return ReadAhead::Rest(Self::Streaming(streaming));
+                    }
+                }
+                Some(Err(_)) => return ReadAhead::Rest(Self::Broken(Some(chunks.join()))),
+            }
+        }
+    }
+}
+
+/// What came of reading a body ahead.
+pub(super) enum ReadAhead {
+    /// All of it.
+    Whole(Bytes),
+    /// It is too long, or broke: a body that gives what was read, and then the rest or the break.
+    Rest(Body),
+}
+
+/// The pieces of a body; one piece is the body without a copy.
+#[derive(Default)]
+struct Chunks {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Chunks {
+    fn push(&mut self, piece: Bytes) {
+        self.bytes += piece.len();
+        self.pieces.push(piece);
+    }
+
+    fn join(mut self) -> Bytes {
+        match self.pieces.len() {
+            0 | 1 => self.pieces.pop().unwrap_or_default(),
+            _ => self.pieces.concat().into(),
+        }
+    }
+}
+
+impl Streaming {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(bytes) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let mut frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        match &mut frame {
+            Some(Ok(frame)) if self.from_client => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    super::headers::strip_spoofed(trailers);
+                }
+            }
+            Some(Err(_)) => {
+                // A connection on which a body broke is in no known state.
+                self.lease = None;
+                if let Some(broken) = &self.broken {
+                    broken.set(true);
+                }
+            }
+            _ => {}
+        }
+        if (frame.is_none() || self.incoming.is_end_stream())
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let rest = self.incoming.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(ahead + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(ahead + upper);
+        }
+        hint
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Streaming(streaming) => Pin::new(streaming).poll_frame(context),
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Broken(ahead) => Poll::Ready(Some(match ahead.take() {
+                Some(bytes) => Ok(Frame::data(bytes)),
+                None => Err(BodyError::BrokenOff),
+            })),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Streaming(streaming) => {
+                streaming.ahead.is_none() && streaming.incoming.is_end_stream()
+            }
+            Self::Broken(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Streaming(streaming) => streaming.size_hint(),
+            Self::Broken(_) => SizeHint::default(),
+        }
+    }
+}

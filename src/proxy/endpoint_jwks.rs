@@ -1,0 +1,84 @@
+//! The key set, served from memory: one text for everyone, whatever the request looks like.
+
+use super::body::Body;
+use super::error::Refusal;
+use super::worker::Worker;
+use crate::clock;
+use crate::upstream::{PublishedKeys, Route, Snapshot};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+};
+use http::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request waits for a first snapshot.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Answers a request for the key set.
+pub(super) async fn answer<B>(
+    worker: &Worker,
+    request: &Request<B>,
+    route: &Route,
+) -> Response<Body> {
+    match *request.method() {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return options(),
+        // Some provider might answer a POST with its own set.
+        _ => return Refusal::JwksMethod.response(),
+    }
+    match usable(worker, route).await {
+        Some(snapshot) => respond(&snapshot.keys, request.headers()),
+        None => Refusal::NoKeySet.response(),
+    }
+}
+
+/// The snapshot of the route, if it is fresh enough; waits for a first one.
+async fn usable(worker: &Worker, route: &Route) -> Option<Arc<Snapshot>> {
+    let snapshot = match &route.snapshot {
+        Some(snapshot) => Arc::clone(snapshot),
+        None => {
+            worker.refresher.refresh(route.issuer, PATIENCE).await;
+            worker.refresher.site.load().snapshot(route.issuer)?
+        }
+    };
+    snapshot.is_usable(clock::now()).then_some(snapshot)
+}
+
+fn respond(keys: &PublishedKeys, request: &HeaderMap) -> Response<Body> {
+    let unchanged = matches(request, &keys.etag);
+    let mut response =
+        Response::new(if unchanged { Body::Empty } else { Body::Full(keys.body.clone()) });
+    let headers = response.headers_mut();
+    headers.insert(ETAG, keys.etag.clone());
+    headers.insert(CACHE_CONTROL, keys.cache_control.clone());
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if unchanged {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        headers.insert(CONTENT_TYPE, keys.content_type.clone());
+    }
+    response
+}
+
+/// `If-None-Match` against a strong tag; the comparison is the weak one (RFC 9110 §13.1.2).
+fn matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    request
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+}
+
+fn options() -> Response<Body> {
+    const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    response
+}

@@ -1,0 +1,131 @@
+//! What kidstamp itself answers when it can't pass a request or its response on: a status and a JSON body.
+
+use super::body::Body;
+use super::pool::UpstreamError;
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// Why a request is answered by kidstamp instead of the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// `CONNECT`: this is no forward proxy.
+    Connect,
+    /// `Host` is missing, doubled, malformed, or contradicts the target.
+    Host,
+    /// A target that this method can't have.
+    Target,
+    /// A transfer coding other than one `chunked`.
+    TransferEncoding,
+    /// The request has been here before.
+    Loop,
+    /// The client broke its body off.
+    ClientBody,
+    /// The key set was asked for with another method than GET or HEAD.
+    JwksMethod,
+    /// There is no key set that could be served.
+    NoKeySet,
+    /// The upstream can't be reached.
+    Unreachable,
+    /// The upstream broke off, or sent what is no HTTP.
+    BadGateway,
+    /// The upstream took too long.
+    Timeout,
+}
+
+impl Refusal {
+    /// Of an exchange with the upstream that failed.
+    pub(super) fn of_upstream(error: &UpstreamError) -> Self {
+        match error {
+            UpstreamError::Connect(_) => Self::Unreachable,
+            UpstreamError::Exchange(_) => Self::BadGateway,
+            UpstreamError::FirstByte(_) => Self::Timeout,
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Connect | Self::JwksMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Host | Self::Target | Self::TransferEncoding | Self::ClientBody => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::NoKeySet | Self::Unreachable | Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The word in `error`; one of a fixed set.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect_not_allowed",
+            Self::Host => "invalid_host",
+            Self::Target => "invalid_target",
+            Self::TransferEncoding => "invalid_transfer_encoding",
+            Self::Loop => "proxy_loop",
+            Self::ClientBody => "invalid_body",
+            Self::JwksMethod => "method_not_allowed",
+            Self::NoKeySet => "no_key_set",
+            Self::Unreachable => "upstream_unreachable",
+            Self::BadGateway => "upstream_failed",
+            Self::Timeout => "upstream_timeout",
+        }
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::Connect => "kidstamp is no forward proxy: CONNECT is not allowed",
+            Self::Host => {
+                "the Host field is missing, stands twice, is malformed, or is not that of the request target"
+            }
+            Self::Target => "only OPTIONS may have the target *",
+            Self::TransferEncoding => "Transfer-Encoding may only be chunked, once",
+            Self::Loop => {
+                "this request has passed through this kidstamp before: upstream.url leads back to kidstamp's own address"
+            }
+            Self::ClientBody => "the request body broke off or is malformed",
+            Self::JwksMethod => "the key set can only be read: use GET or HEAD",
+            Self::NoKeySet => {
+                "no key set of the identity provider is at hand; kidstamp keeps trying"
+            }
+            Self::Unreachable => "the identity provider can't be reached",
+            Self::BadGateway => "the identity provider broke off or sent what is no HTTP",
+            Self::Timeout => "the identity provider took too long to answer",
+        }
+    }
+
+    /// After a doubtful request the connection is not used again.
+    fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::Connect | Self::Host | Self::Target | Self::TransferEncoding | Self::ClientBody
+        )
+    }
+
+    /// The answer.
+    pub(super) fn response(self) -> Response<Body> {
+        let body = format!(
+            "{{\"error\":\"{}\",\"error_description\":\"{}\"}}\n",
+            self.name(),
+            self.description()
+        );
+        let mut response = Response::new(Body::Full(Bytes::from(body)));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.closes() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        match self {
+            Self::JwksMethod => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"))
+            }
+            Self::Connect => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"))
+            }
+            _ => None,
+        };
+        response
+    }
+}

@@ -1,0 +1,129 @@
+//! One request, from its head to the head of its response.
+
+use super::body::Body;
+use super::error::Refusal;
+use super::worker::Worker;
+use super::{endpoint_jwks, endpoint_token, forward, hygiene, restore};
+use crate::token::Place;
+use crate::upstream::{Endpoint, Route};
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::time::{Duration, Instant};
+use tracing::info;
+
+/// How long a request waits, before anything is known of the provider, until something is: its path could be
+/// the key set's, which must not pass unrepaired.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a request turned out to be, for counters and log.
+struct Account {
+    endpoint: Endpoint,
+    decision: Option<&'static str>,
+}
+
+/// Answers one request of the client whose address is `client`.
+pub(super) async fn handle(
+    worker: &Worker,
+    request: Request<Incoming>,
+    client: &HeaderValue,
+) -> Response<Body> {
+    let started = Instant::now();
+    let method = worker.config.server.log_requests.then(|| request.method().clone());
+    let (response, account) = answer(worker, request, client).await;
+    let elapsed = started.elapsed();
+    worker.counters.request(account.endpoint, response.status(), elapsed);
+    if let Some(method) = method {
+        info!(
+            target: "kidstamp::request",
+            method = method.as_str(),
+            endpoint = account.endpoint.name(),
+            status = response.status().as_u16(),
+            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            decision = account.decision,
+        );
+    }
+    response
+}
+
+async fn answer(
+    worker: &Worker,
+    request: Request<Incoming>,
+    client: &HeaderValue,
+) -> (Response<Body>, Account) {
+    let refused = |refusal: Refusal| {
+        (refusal.response(), Account { endpoint: Endpoint::Other, decision: Some(refusal.name()) })
+    };
+    if let Err(refusal) = hygiene::check(&request, &worker.via_name) {
+        return refused(refusal);
+    }
+    if request.uri().path() == "*" {
+        return (about_the_server(), Account { endpoint: Endpoint::Other, decision: None });
+    }
+    if !worker.refresher.site.load().is_complete {
+        worker.refresher.refresh_missing(PATIENCE).await;
+    }
+    let site = worker.refresher.site.load();
+    let Some(route) = site.route(request.uri().path()) else {
+        let response = pass(worker, request, client, None).await;
+        return (response, Account { endpoint: Endpoint::Other, decision: None });
+    };
+    let endpoint = route.endpoint;
+    let (response, decision) = match endpoint {
+        Endpoint::Jwks => (endpoint_jwks::answer(worker, &request, route).await, None),
+        Endpoint::Token => {
+            let response = pass(worker, request, client, Some(route)).await;
+            endpoint_token::treat(worker, route, response).await
+        }
+        _ => (pass(worker, request, client, Some(route)).await, None),
+    };
+    (response, Account { endpoint, decision })
+}
+
+/// Restores the tokens of a request and passes it on.
+async fn pass(
+    worker: &Worker,
+    request: Request<Incoming>,
+    client: &HeaderValue,
+    route: Option<&Route>,
+) -> Response<Body> {
+    let (mut parts, incoming) = request.into_parts();
+    let (mut body, client_broke) = Body::of_client(incoming);
+    let count =
+        |place: Option<Place>| place.into_iter().for_each(|place| worker.counters.restored(place));
+    count(restore::in_authorization(&mut parts.headers));
+    count(restore::in_query(&mut parts.uri));
+    let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+    if endpoint.takes_tokens_in_forms() && restore::is_form(&parts.method, &parts.headers) {
+        let limit = worker.config.server.limits.rewritten_body_bytes;
+        let (restored, place) = restore::in_form(&mut parts.headers, body, limit).await;
+        count(place);
+        body = restored;
+    }
+    if endpoint == Endpoint::Token {
+        endpoint_token::prepare_request(&mut parts.headers);
+    }
+    let site;
+    let forwarding = match route.and_then(|route| route.snapshot.as_ref()) {
+        Some(snapshot) => Some(&snapshot.forwarding),
+        None => {
+            site = worker.refresher.site.load();
+            site.forwarding.as_ref()
+        }
+    };
+    let request = Request::from_parts(parts, body);
+    forward::forward(worker, request, client, forwarding, client_broke.as_deref()).await
+}
+
+/// `OPTIONS *` (RFC 9110 §9.3.7): about kidstamp, since it has no meaning for the provider behind it.
+fn about_the_server() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS]
+        .map(|method| method.to_string())
+        .join(", ");
+    if let Ok(methods) = HeaderValue::from_str(&methods) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
+}

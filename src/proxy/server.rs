@@ -1,0 +1,190 @@
+//! Starting and stopping: threads, sockets, and the background.
+
+use super::drain::{Drain, Phase};
+use super::listener;
+use super::worker::{self, Equipment};
+use crate::admin::{self, Admin, Counters};
+use crate::config::ValidConfig;
+use crate::jose::base64url;
+use crate::keys::DirectoryError;
+use crate::upstream::{Background, Connector, Refresher, TlsError};
+use aws_lc_rs::digest;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::LocalSet;
+use tracing::info;
+
+/// Why kidstamp did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {error}{}", hint(error))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The bridge keys can't be used.
+    #[error(transparent)]
+    Keys(#[from] DirectoryError),
+    /// TLS to the upstream can't be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system gave no thread or event loop.
+    #[error("can't start a thread: {0}")]
+    Thread(io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program has this port: choose another with --listen or --admin"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
+
+/// A kidstamp that serves.
+#[derive(Debug)]
+pub struct Running {
+    listen: SocketAddr,
+    admin: Option<SocketAddr>,
+    drain: Drain,
+    config: Arc<ValidConfig>,
+    workers: Vec<JoinHandle<()>>,
+    background: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+/// Starts kidstamp on threads of its own.
+///
+/// Everything that can be wrong with addresses, keys and certificates is an error here. Whether the provider
+/// can be reached is not: it may start later.
+pub fn start(config: ValidConfig) -> Result<Running, StartError> {
+    let config = Arc::new(config);
+    let connector = Connector::new(&config.upstream)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Thread)?;
+    let (listeners, admin_listener) = {
+        let _entered = runtime.enter();
+        let bind = |address, count| {
+            listener::bind(address, count).map_err(|error| StartError::Listen { address, error })
+        };
+        let listeners = bind(config.server.listen, config.server.workers.get())?;
+        let admin = config.server.admin.map(|address| bind(address, 1)).transpose()?;
+        (listeners, admin.and_then(|mut listeners| listeners.pop()))
+    };
+    let address_of = |listener: &std::net::TcpListener| listener.local_addr();
+    let listen = listeners
+        .first()
+        .and_then(|listener| address_of(listener).ok())
+        .unwrap_or(config.server.listen);
+    let admin_address = admin_listener.as_ref().and_then(|listener| address_of(listener).ok());
+
+    let drain = Drain::new();
+    let refresher = Arc::new(Refresher::new(&config.issuers));
+    let counters = Arc::new(Counters::new(config.server.workers.get()));
+    let upstream = Background::prepare(&config, &connector, &refresher)?;
+    let signers = Arc::new(Semaphore::new(config.server.workers.get()));
+    let via_name: Arc<str> = via_name(&config).into();
+
+    let (stop, stopped) = oneshot::channel();
+    let admin = Admin {
+        refresher: Arc::clone(&refresher),
+        counters: Arc::clone(&counters),
+        is_serving: Box::new({
+            let drain = drain.clone();
+            move || drain.is_serving()
+        }),
+    };
+    let mut running = Running {
+        listen,
+        admin: admin_address,
+        drain,
+        config,
+        workers: Vec::new(),
+        background: None,
+    };
+    let background = spawn("background", move || {
+        LocalSet::new().block_on(&runtime, async move {
+            upstream.spawn();
+            if let Some(listener) = admin_listener {
+                tokio::task::spawn_local(admin::serve(listener, admin));
+            }
+            let _ = stopped.await;
+        });
+    })?;
+    running.background = Some((stop, background));
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let equipment = Equipment {
+            config: Arc::clone(&running.config),
+            refresher: Arc::clone(&refresher),
+            connector: connector.clone(),
+            counters: counters.worker(index),
+            signers: Arc::clone(&signers),
+            via_name: Arc::clone(&via_name),
+            draining: running.drain.subscribe(),
+        };
+        let thread = spawn(&format!("worker-{index}"), move || {
+            if let Err(error) = worker::run(listener, equipment) {
+                tracing::error!("a worker ended: {error}");
+            }
+        })?;
+        running.workers.push(thread);
+    }
+    Ok(running)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+/// The name in `Via`: the same on every replica, another one on a kidstamp before another provider.
+fn via_name(config: &ValidConfig) -> String {
+    let external = config.issuers.iter().filter_map(|issuer| issuer.external_url.as_ref());
+    let identity = external.map(ToString::to_string).chain([config.upstream.url.to_string()]);
+    let hash = digest::digest(&digest::SHA256, identity.collect::<Vec<_>>().join(" ").as_bytes());
+    format!(
+        "kidstamp-{}",
+        base64url::encode(hash.as_ref().get(..6).unwrap_or_default()).replace('_', "-")
+    )
+}
+
+impl Running {
+    /// Where clients are served.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where health and metrics are served, if at all.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Ends in order: readiness goes red, `drain_delay` passes, requests under way are finished.
+    pub fn stop(mut self) {
+        self.drain.enter(Phase::Unready);
+        let delay = self.config.server.drain_delay;
+        if !delay.is_zero() {
+            info!("no longer ready; new connections are accepted for another {delay:?}");
+            thread::sleep(delay);
+        }
+        info!("finishing the requests under way");
+        self.drain.enter(Phase::Closing);
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has nothing left to finish.
+            let _ = worker.join();
+        }
+        if let Some((stop, background)) = self.background.take() {
+            let _ = stop.send(());
+            let _ = background.join();
+        }
+    }
+}

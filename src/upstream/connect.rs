@@ -1,0 +1,198 @@
+//! Connections to the provider: TCP, and TLS with the system's roots or a given CA.
+
+use crate::config::{Origin, Scheme, Upstream};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// The way to one origin.
+#[derive(Clone)]
+pub struct Connector {
+    origin: Origin,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    timeout: Duration,
+}
+
+/// Why TLS to the provider can't be set up at all.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The CA file can't be read or holds no certificate.
+    #[error("upstream.ca: {}: {reason}", path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system has no root certificates.
+    #[error(
+        "no root certificate found on this system ({0}); install ca-certificates, or name a file with upstream.ca"
+    )]
+    NoRoots(String),
+    /// Not a name that a certificate can have.
+    #[error("\"{0}\" is no name that a certificate can have")]
+    ServerName(String),
+    /// rustls refused the settings.
+    #[error("TLS: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The provider could not be reached.
+    #[error("can't connect to {origin}: {error}")]
+    Connect {
+        /// Where to.
+        origin: Origin,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS handshake with {origin} failed: {error}")]
+    Tls {
+        /// Where to.
+        origin: Origin,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It took too long.
+    #[error("no connection to {origin} within {timeout:?}")]
+    Timeout {
+        /// Where to.
+        origin: Origin,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// HTTP could not be started on the connection.
+    #[error("HTTP with {origin}: {error}")]
+    Http {
+        /// Where to.
+        origin: Origin,
+        /// Why.
+        error: hyper::Error,
+    },
+}
+
+impl Connector {
+    /// Prepares the way to the upstream.
+    pub fn new(upstream: &Upstream) -> Result<Self, TlsError> {
+        let origin = upstream.url.clone();
+        let tls = match origin.scheme() {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let name = upstream.server_name.clone().unwrap_or_else(|| origin.host().to_owned());
+                let server_name =
+                    ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))?;
+                Some((
+                    TlsConnector::from(Arc::new(client_config(upstream.ca.as_deref())?)),
+                    server_name,
+                ))
+            }
+        };
+        Ok(Self { origin, tls, timeout: upstream.timeouts.connect })
+    }
+
+    /// Where it leads.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Opens a connection and starts HTTP/1.1 on it. Its driver runs as a local task, so this must be
+    /// called inside a [`tokio::task::LocalSet`].
+    pub async fn open<B>(&self) -> Result<SendRequest<B>, ConnectError>
+    where
+        B: hyper::body::Body + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match tokio::time::timeout(self.timeout, self.open_at_leisure()).await {
+            Ok(result) => result,
+            Err(_) => {
+                Err(ConnectError::Timeout { origin: self.origin.clone(), timeout: self.timeout })
+            }
+        }
+    }
+
+    async fn open_at_leisure<B>(&self) -> Result<SendRequest<B>, ConnectError>
+    where
+        B: hyper::body::Body + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let connect = |error| ConnectError::Connect { origin: self.origin.clone(), error };
+        let socket =
+            TcpStream::connect((self.origin.host(), self.origin.port())).await.map_err(connect)?;
+        // Small requests must not wait for a full segment.
+        socket.set_nodelay(true).map_err(connect)?;
+        match &self.tls {
+            None => self.start_http(socket).await,
+            Some((connector, name)) => {
+                let tls = connector.connect(name.clone(), socket).await;
+                let stream =
+                    tls.map_err(|error| ConnectError::Tls { origin: self.origin.clone(), error })?;
+                self.start_http(stream).await
+            }
+        }
+    }
+
+    async fn start_http<B, S>(&self, stream: S) -> Result<SendRequest<B>, ConnectError>
+    where
+        B: hyper::body::Body + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+    {
+        let (sender, connection) = http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| ConnectError::Http { origin: self.origin.clone(), error })?;
+        // How a connection ended is told to the request on it; an idle one may end at any time.
+        tokio::task::spawn_local(async move {
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+}
+
+fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            let error = |reason: String| TlsError::Ca { path: path.to_owned(), reason };
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|pem| error(pem.to_string()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|pem| error(pem.to_string()))?;
+                roots.add(certificate).map_err(|rustls| error(rustls.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(error("holds no certificate".to_owned()));
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+                return Err(TlsError::NoRoots(reasons.join("; ")));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

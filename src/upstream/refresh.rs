@@ -1,0 +1,532 @@
+//! The background: fetching each issuer's documents, and making a new [`Site`] of them.
+//!
+//! Relying parties and tokens are served from memory and never wait for the provider, with two exceptions: until
+//! there is a first snapshot, and when a token comes that no known key verifies. Both ask here for a refresh;
+//! whoever asks while one is wanted or under way shares it, and two never start within a second, so that an
+//! unknown `kid` is no lever.
+
+use super::connect::Connector;
+use super::fetch::{FetchError, Fetched, Forwarding, fetch};
+use super::metadata::{Metadata, MetadataError, unsupported_front_channel};
+use super::publication::Publication;
+use super::site::{Site, discovery_path};
+use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
+use crate::clock;
+use crate::config::{Issuer, KeySource, Origin, ValidConfig};
+use crate::keys::{DirectoryError, KeyRing, load_directory};
+use crate::rules::{Effect, Finding};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::CACHE_CONTROL;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info, warn};
+
+/// No two refreshes of an issuer start within this time.
+const SPACING: Duration = Duration::from_secs(1);
+/// Between two refreshes, where the provider says nothing of caching.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
+/// After a first failure; doubled with each further one.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+/// Between two looks at the key directory.
+const KEYS_INTERVAL: Duration = Duration::from_secs(10);
+/// For one document.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the other threads know of the background: the current site, and how to ask for more.
+pub struct Refresher {
+    /// The current site.
+    pub site: ArcSwap<Site>,
+    issuers: Vec<Shared>,
+}
+
+/// What is shared of one issuer.
+struct Shared {
+    wanted: Notify,
+    attempts: watch::Sender<u64>,
+    status: Mutex<IssuerStatus>,
+}
+
+/// How an issuer's documents are doing, for readiness and metrics.
+#[derive(Debug, Clone, Default)]
+pub struct IssuerStatus {
+    /// The issuer, once it is known.
+    pub issuer: Option<String>,
+    /// When the last good documents came, in seconds since 1970.
+    pub fetched: Option<i64>,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+    /// Attempts that succeeded, and that failed.
+    pub attempts: (u64, u64),
+    /// What the rules found in the current documents.
+    pub findings: Vec<Finding>,
+    /// Signing keys: `kid`, algorithm, state.
+    pub keys: Vec<(String, &'static str, &'static str)>,
+}
+
+/// How a wish for a refresh ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// There was an attempt, successful or not.
+    Attempted,
+    /// The time was up before.
+    TimedOut,
+}
+
+impl Refresher {
+    /// For `issuers` issuers of which nothing is known yet.
+    pub fn new(issuers: &[Issuer]) -> Self {
+        let shared = || Shared {
+            wanted: Notify::new(),
+            attempts: watch::Sender::new(0),
+            status: Mutex::default(),
+        };
+        let nothing = vec![None; issuers.len()];
+        Self {
+            site: ArcSwap::from_pointee(Site::new(issuers, &nothing)),
+            issuers: issuers.iter().map(|_| shared()).collect(),
+        }
+    }
+
+    /// Asks for fresh documents of `issuer`, and waits at most `patience` for an attempt to end.
+    pub async fn refresh(&self, issuer: usize, patience: Duration) -> Wanted {
+        let Some(shared) = self.issuers.get(issuer) else { return Wanted::TimedOut };
+        let mut attempts = shared.attempts.subscribe();
+        shared.wanted.notify_one();
+        match tokio::time::timeout(patience, attempts.changed()).await {
+            Ok(Ok(())) => Wanted::Attempted,
+            _ => Wanted::TimedOut,
+        }
+    }
+
+    /// Asks for the documents of every issuer that has none yet, and waits at most `patience` for each.
+    pub async fn refresh_missing(&self, patience: Duration) {
+        for (index, shared) in self.issuers.iter().enumerate() {
+            if shared.status().fetched.is_none() {
+                self.refresh(index, patience).await;
+            }
+        }
+    }
+
+    /// How each issuer's documents are doing.
+    pub fn statuses(&self) -> Vec<IssuerStatus> {
+        self.issuers.iter().map(Shared::status).collect()
+    }
+}
+
+impl Shared {
+    fn status(&self) -> IssuerStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut IssuerStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Why an attempt gave no snapshot.
+#[derive(Debug, thiserror::Error)]
+enum RefreshError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error("the bridge key can't be made: {0}")]
+    Key(#[from] crate::jose::KeyError),
+}
+
+/// Loads the bridge keys of every issuer: what is wrong with them must stop the start.
+fn first_rings(config: &ValidConfig) -> Result<Vec<KeyRing>, DirectoryError> {
+    let rings = config.issuers.iter().map(|issuer| match &issuer.keys {
+        KeySource::Directory(path) => {
+            let (ring, warnings) = load_directory(path)?;
+            warnings.iter().for_each(|warning| warn!("{warning}"));
+            Ok(ring)
+        }
+        KeySource::Ephemeral | KeySource::None => Ok(KeyRing::default()),
+    });
+    rings.collect()
+}
+
+/// The background before it runs; may go to the thread that it is to run on.
+pub struct Background {
+    config: Arc<ValidConfig>,
+    connector: Connector,
+    refresher: Arc<Refresher>,
+    rings: Vec<KeyRing>,
+}
+
+impl Background {
+    /// Reads the bridge keys.
+    pub fn prepare(
+        config: &Arc<ValidConfig>,
+        connector: &Connector,
+        refresher: &Arc<Refresher>,
+    ) -> Result<Self, DirectoryError> {
+        Ok(Self {
+            rings: first_rings(config)?,
+            config: Arc::clone(config),
+            connector: connector.clone(),
+            refresher: Arc::clone(refresher),
+        })
+    }
+
+    /// Starts a task for each issuer on the current [`tokio::task::LocalSet`].
+    pub fn spawn(self) {
+        let snapshots = Rc::new(RefCell::new(vec![None; self.config.issuers.len()]));
+        for (index, ring) in self.rings.into_iter().enumerate() {
+            let task = Task {
+                config: Arc::clone(&self.config),
+                connector: self.connector.clone(),
+                refresher: Arc::clone(&self.refresher),
+                snapshots: Rc::clone(&snapshots),
+                index,
+                ring,
+                keys_error: None,
+                publication: Publication::default(),
+                known: None,
+                learned_issuer: None,
+            };
+            tokio::task::spawn_local(task.run());
+        }
+    }
+}
+
+struct Task {
+    config: Arc<ValidConfig>,
+    connector: Connector,
+    refresher: Arc<Refresher>,
+    snapshots: Rc<RefCell<Vec<Option<Arc<Snapshot>>>>>,
+    index: usize,
+    ring: KeyRing,
+    keys_error: Option<String>,
+    publication: Publication,
+    known: Option<Documents>,
+    learned_issuer: Option<String>,
+}
+
+/// The provider's documents as they came last.
+struct Documents {
+    metadata: Metadata,
+    forwarding: Forwarding,
+    jwks: Bytes,
+    max_age: Option<Duration>,
+    fetched: i64,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut failures = 0;
+        let mut first = true;
+        loop {
+            let started = Instant::now();
+            let result = self.attempt().await;
+            let pause = match &result {
+                Ok(()) => {
+                    if failures > 0 {
+                        info!(
+                            issuer = self.name(),
+                            "the provider's documents are back after {failures} failed attempts"
+                        );
+                    }
+                    failures = 0;
+                    if std::mem::take(&mut first) {
+                        self.introduce();
+                    }
+                    self.interval()
+                }
+                Err(problem) => {
+                    failures += 1;
+                    let pause = back_off(failures);
+                    warn!(
+                        issuer = self.name(),
+                        "no fresh documents, next attempt in {pause:?}: {problem}"
+                    );
+                    pause
+                }
+            };
+            self.note(result.err().map(|problem| problem.to_string()));
+            self.refresher_of_this().attempts.send_modify(|count| *count += 1);
+            self.wait(started, started + pause).await;
+        }
+    }
+
+    /// Until the next attempt is due or wanted; keys come and go meanwhile.
+    async fn wait(&mut self, started: Instant, due: Instant) {
+        loop {
+            let refresher = Arc::clone(&self.refresher);
+            let wanted = async {
+                match refresher.issuers.get(self.index) {
+                    Some(shared) => shared.wanted.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let tick = self.next_tick();
+            tokio::select! {
+                () = sleep_until(due) => return,
+                () = wanted => return sleep_until(started + SPACING).await,
+                () = sleep_until(tick) => {
+                    self.reload_keys();
+                    if let Err(problem) = self.rebuild() {
+                        error!(issuer = self.name(), "the published key set can't be brought up to date: {problem}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next look at the key directory, or the next time at which the clock alone changes something.
+    fn next_tick(&self) -> Instant {
+        let now = clock::now();
+        let changes = [
+            self.ring.next_change(now, self.config.keys.retain),
+            self.publication.next_change(now, self.config.jwks.settle),
+        ];
+        let seconds =
+            changes.into_iter().flatten().map(|time| u64::try_from(time - now).unwrap_or(0)).min();
+        let pause = seconds.map_or(KEYS_INTERVAL, |seconds| {
+            KEYS_INTERVAL.min(Duration::from_secs(seconds.max(1)))
+        });
+        Instant::now() + pause
+    }
+
+    async fn attempt(&mut self) -> Result<(), RefreshError> {
+        let issuer = self.issuer().clone();
+        let external =
+            issuer.external_url.clone().or_else(|| origin_of(self.learned_issuer.as_deref()));
+        let forwarding =
+            Forwarding::new(external.as_ref().unwrap_or_else(|| self.connector.origin()));
+        let expected = issuer.issuer.clone().or_else(|| self.learned_issuer.clone());
+        let discovery = self.discovery(&issuer, &forwarding).await?;
+        let metadata = Metadata::read(
+            discovery.as_ref().map(|document| &*document.body),
+            &issuer.metadata,
+            expected.as_deref(),
+            self.connector.origin(),
+            external.as_ref(),
+        )?;
+        // Where nobody said what the external origin is, the issuer does, from the first document on.
+        let forwarding = match external.or_else(|| origin_of(Some(&metadata.issuer))) {
+            Some(external) => Forwarding::new(&external),
+            None => forwarding,
+        };
+        let jwks = fetch(&self.connector, &forwarding, &metadata.jwks, FETCH_TIMEOUT).await?;
+        if issuer.keys == KeySource::Ephemeral {
+            self.make_ephemeral_keys(&jwks.body, &metadata)?;
+        }
+        let documents = Documents {
+            metadata,
+            forwarding,
+            max_age: max_age(&jwks),
+            jwks: jwks.body,
+            fetched: clock::now(),
+        };
+        let before = self.known.replace(documents);
+        if let Err(problem) = self.rebuild() {
+            // What can't be published does not replace what can.
+            self.known = before;
+            return Err(problem.into());
+        }
+        self.learned_issuer =
+            self.known.as_ref().map(|documents| documents.metadata.issuer.clone());
+        Ok(())
+    }
+
+    /// The discovery document; `None` if there is none and the configuration says enough without it.
+    async fn discovery(
+        &self,
+        issuer: &Issuer,
+        forwarding: &Forwarding,
+    ) -> Result<Option<Fetched>, FetchError> {
+        let path = discovery_path(issuer.issuer.as_deref().or(self.learned_issuer.as_deref()));
+        let can_do_without = issuer.issuer.is_some() && issuer.metadata.jwks_uri.is_some();
+        match fetch(&self.connector, forwarding, &path, FETCH_TIMEOUT).await {
+            Ok(document) => Ok(Some(document)),
+            Err(FetchError::Status { .. }) if can_do_without => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    fn make_ephemeral_keys(
+        &mut self,
+        jwks: &[u8],
+        metadata: &Metadata,
+    ) -> Result<(), crate::jose::KeyError> {
+        let algs = algs_called_for(jwks, metadata);
+        let present: Vec<_> = self.ring.active(clock::now()).iter().map(|key| key.alg()).collect();
+        if algs.iter().any(|alg| !present.contains(alg)) {
+            let missing: Vec<_> = algs.into_iter().filter(|alg| !present.contains(alg)).collect();
+            self.ring = self.ring.joined(KeyRing::ephemeral(&missing)?);
+        }
+        Ok(())
+    }
+
+    fn reload_keys(&mut self) {
+        let KeySource::Directory(path) = self.issuer().keys.clone() else { return };
+        match load_directory(&path) {
+            Ok((ring, _)) => {
+                self.keys_error = None;
+                if ring.kids() != self.ring.kids() {
+                    info!(issuer = self.name(), "bridge keys reloaded from {}", path.display());
+                    self.ring = ring;
+                }
+            }
+            Err(problem) => {
+                let problem = problem.to_string();
+                if self.keys_error.as_ref() != Some(&problem) {
+                    error!(issuer = self.name(), "the bridge keys stay as they were: {problem}");
+                }
+                self.keys_error = Some(problem);
+            }
+        }
+    }
+
+    /// Makes a snapshot of what is known, and the site that it belongs to.
+    fn rebuild(&mut self) -> Result<(), SnapshotError> {
+        let Some(known) = &self.known else { return Ok(()) };
+        let config = Arc::clone(&self.config);
+        let Some(issuer) = config.issuers.get(self.index) else { return Ok(()) };
+        let ingredients = Ingredients {
+            config: &config,
+            issuer,
+            forwarding: known.forwarding.clone(),
+            metadata: &known.metadata,
+            jwks: &known.jwks,
+            max_age: known.max_age,
+            ring: &self.ring,
+            now: clock::now(),
+            fetched: known.fetched,
+        };
+        let snapshot = Arc::new(Snapshot::build(&ingredients, &mut self.publication)?);
+        let mut snapshots = self.snapshots.borrow_mut();
+        if let Some(place) = snapshots.get_mut(self.index) {
+            self.tell_news(place.as_deref(), &snapshot);
+            *place = Some(snapshot);
+        }
+        self.refresher.site.store(Arc::new(Site::new(&config.issuers, &snapshots)));
+        Ok(())
+    }
+
+    /// Logs what is new in a snapshot, and only that.
+    fn tell_news(&self, before: Option<&Snapshot>, after: &Snapshot) {
+        for finding in &after.findings {
+            if before.is_some_and(|before| before.findings.contains(finding)) {
+                continue;
+            }
+            let Finding { rule, pointer, detail, effect } = finding;
+            if *effect == Effect::Compromised {
+                error!(
+                    issuer = self.name(),
+                    rule,
+                    "ALARM: the provider publishes a private key at {pointer} ({detail}): replace that key at the \
+                     provider; until then its tokens are re-signed, and the key is not published"
+                );
+            } else {
+                warn!(issuer = self.name(), rule, effect = effect.name(), "{pointer}: {detail}");
+            }
+        }
+        if before.is_some_and(|before| before.keys.body != after.keys.body) {
+            info!(issuer = self.name(), "the published key set has changed");
+        }
+    }
+
+    /// What an operator wants to know once.
+    fn introduce(&self) {
+        let Some(known) = &self.known else { return };
+        info!(issuer = self.name(), jwks = known.metadata.jwks_path(), "the key set is ready");
+        let front_channel = unsupported_front_channel(&known.metadata.response_types);
+        if !front_channel.is_empty() {
+            warn!(
+                issuer = self.name(),
+                "the provider offers the response types {}, which bring tokens through the browser; those \
+                 tokens are not repaired: relying parties should use the code flow",
+                front_channel.join(", ")
+            );
+        }
+        if origin_of(Some(&known.metadata.issuer)).as_ref() == Some(self.connector.origin())
+            && self.issuer().external_url.is_none()
+        {
+            warn!(
+                issuer = self.name(),
+                "the issuer is the upstream's own address, so relying parties go past kidstamp; set external_url, \
+                 and let the provider use it as its own"
+            );
+        }
+    }
+
+    fn note(&self, problem: Option<String>) {
+        let retain = self.config.keys.retain;
+        let keys = self.ring.states(clock::now(), retain);
+        let keys = keys
+            .map(|(key, state)| (key.key.kid().to_owned(), key.key.alg().name(), state.name()))
+            .collect();
+        let findings = self
+            .snapshots
+            .borrow()
+            .get(self.index)
+            .and_then(Option::as_ref)
+            .map(|s| s.findings.clone());
+        self.refresher_of_this().update(|status| {
+            match &problem {
+                None => status.attempts.0 += 1,
+                Some(_) => status.attempts.1 += 1,
+            }
+            status.issuer = self.learned_issuer.clone();
+            status.fetched = self.known.as_ref().map(|documents| documents.fetched);
+            status.error = problem;
+            status.findings = findings.unwrap_or_default();
+            status.keys = keys;
+        });
+    }
+
+    fn interval(&self) -> Duration {
+        let asked =
+            self.known.as_ref().and_then(|documents| documents.max_age).unwrap_or(DEFAULT_INTERVAL);
+        let jwks = &self.config.jwks;
+        asked.max(jwks.refresh_min).min(jwks.refresh_max)
+    }
+
+    fn issuer(&self) -> &Issuer {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a task is made for each issuer of this very list"
+        )]
+        &self.config.issuers[self.index]
+    }
+
+    fn refresher_of_this(&self) -> &Shared {
+        #[expect(clippy::indexing_slicing, reason = "the refresher was made of the same list")]
+        &self.refresher.issuers[self.index]
+    }
+
+    fn name(&self) -> &str {
+        self.issuer()
+            .issuer
+            .as_deref()
+            .or(self.learned_issuer.as_deref())
+            .unwrap_or("(not known yet)")
+    }
+}
+
+fn origin_of(issuer: Option<&str>) -> Option<Origin> {
+    issuer.and_then(|issuer| Origin::of(&issuer.parse().ok()?))
+}
+
+fn back_off(failures: u32) -> Duration {
+    FIRST_BACK_OFF.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_BACK_OFF)
+}
+
+/// `max-age` of a response (RFC 9111 §5.2.2.1).
+fn max_age(response: &Fetched) -> Option<Duration> {
+    let directives = response.headers.get(CACHE_CONTROL)?.to_str().ok()?.to_ascii_lowercase();
+    let age =
+        directives.split(',').find_map(|directive| directive.trim().strip_prefix("max-age="))?;
+    age.trim_matches('"').parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,183 @@
+//! Which path is which endpoint of which issuer.
+
+use super::fetch::Forwarding;
+use super::path::normalise;
+use super::snapshot::Snapshot;
+use crate::config::Issuer;
+use std::sync::Arc;
+
+/// The endpoints that kidstamp tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// The key set.
+    Jwks,
+    /// The discovery document.
+    Discovery,
+    /// RFC 6749 §3.2
+    Token,
+    /// RFC 6749 §3.1
+    Authorization,
+    /// OpenID Connect Core §5.3
+    UserInfo,
+    /// RFC 7662
+    Introspection,
+    /// RFC 7009
+    Revocation,
+    /// OpenID Connect RP-Initiated Logout
+    EndSession,
+    /// Everything else.
+    Other,
+}
+
+impl Endpoint {
+    /// Every endpoint, in the order of [`Endpoint::index`].
+    pub const ALL: [Self; 9] = [
+        Self::Jwks,
+        Self::Discovery,
+        Self::Token,
+        Self::Authorization,
+        Self::UserInfo,
+        Self::Introspection,
+        Self::Revocation,
+        Self::EndSession,
+        Self::Other,
+    ];
+
+    /// The word for metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jwks => "jwks",
+            Self::Discovery => "discovery",
+            Self::Token => "token",
+            Self::Authorization => "authorization",
+            Self::UserInfo => "userinfo",
+            Self::Introspection => "introspection",
+            Self::Revocation => "revocation",
+            Self::EndSession => "end_session",
+            Self::Other => "other",
+        }
+    }
+
+    /// Its place in [`Endpoint::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// True where a request may bring a token back in a form.
+    pub fn takes_tokens_in_forms(self) -> bool {
+        !matches!(self, Self::Jwks | Self::Discovery | Self::Other)
+    }
+
+    fn of_metadata(member: &str) -> Self {
+        match member {
+            "token_endpoint" => Self::Token,
+            "authorization_endpoint" => Self::Authorization,
+            "userinfo_endpoint" => Self::UserInfo,
+            "introspection_endpoint" => Self::Introspection,
+            "revocation_endpoint" => Self::Revocation,
+            "end_session_endpoint" => Self::EndSession,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A path that means something.
+#[derive(Debug, Clone)]
+pub struct Route {
+    path: Box<str>,
+    /// What it means.
+    pub endpoint: Endpoint,
+    /// The issuer's place in the configuration.
+    pub issuer: usize,
+    /// The issuer's snapshot; `None` until there is one.
+    pub snapshot: Option<Arc<Snapshot>>,
+}
+
+/// All that is known at a moment; replaced as a whole.
+#[derive(Debug, Default)]
+pub struct Site {
+    routes: Vec<Route>,
+    /// True once every issuer has a snapshot.
+    pub is_complete: bool,
+    /// What the provider is told of its external origin on paths of no issuer in particular.
+    pub forwarding: Option<Forwarding>,
+}
+
+impl Site {
+    /// Puts together what is known of each issuer, in the order of the configuration.
+    pub(super) fn new(issuers: &[Issuer], snapshots: &[Option<Arc<Snapshot>>]) -> Self {
+        let mut routes: Vec<Route> = Vec::new();
+        let mut add = |path: &str, endpoint, issuer, snapshot: Option<&Arc<Snapshot>>| {
+            let path: Box<str> = normalise(path).into();
+            // The first issuer of a path that two share gets it; so does the first endpoint.
+            if !routes.iter().any(|route| route.path == path) {
+                routes.push(Route { path, endpoint, issuer, snapshot: snapshot.cloned() });
+            }
+        };
+        for (index, issuer) in issuers.iter().enumerate() {
+            let snapshot = snapshots.get(index).and_then(Option::as_ref);
+            let configured = issuer.metadata.jwks_uri.as_ref().map(http::Uri::path);
+            if let Some(path) =
+                snapshot.map(|snapshot| snapshot.metadata.jwks_path()).or(configured)
+            {
+                add(path, Endpoint::Jwks, index, snapshot);
+            }
+            add(&discovery_path(issuer.issuer.as_deref()), Endpoint::Discovery, index, snapshot);
+            for (member, path) in snapshot.iter().flat_map(|snapshot| &snapshot.metadata.endpoints)
+            {
+                add(path, Endpoint::of_metadata(member), index, snapshot);
+            }
+        }
+        let configured =
+            issuers.first().and_then(|issuer| issuer.external_url.as_ref()).map(Forwarding::new);
+        let learned = snapshots.iter().flatten().next().map(|snapshot| snapshot.forwarding.clone());
+        Self {
+            routes,
+            is_complete: snapshots.iter().all(Option::is_some),
+            forwarding: configured.or(learned),
+        }
+    }
+
+    /// The snapshot of the issuer at that place in the configuration.
+    pub fn snapshot(&self, issuer: usize) -> Option<Arc<Snapshot>> {
+        self.routes.iter().find(|route| route.issuer == issuer)?.snapshot.clone()
+    }
+
+    /// The route of a request's path; `None` for paths that mean nothing to kidstamp.
+    pub fn route(&self, path: &str) -> Option<&Route> {
+        let path = normalise(path);
+        self.routes.iter().find(|route| *route.path == *path)
+    }
+}
+
+/// Where an issuer's discovery document stands (OpenID Connect Discovery §4.1).
+pub(super) fn discovery_path(issuer: Option<&str>) -> String {
+    let uri: Option<http::Uri> = issuer.and_then(|issuer| issuer.parse().ok());
+    let path = uri.as_ref().map_or("", |uri| uri.path()).trim_end_matches('/');
+    format!("{path}/.well-known/openid-configuration")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_discovery_document_stands_below_the_issuer() {
+        for (issuer, path) in [
+            (None, "/.well-known/openid-configuration"),
+            (Some("https://idp.test"), "/.well-known/openid-configuration"),
+            (Some("https://idp.test/"), "/.well-known/openid-configuration"),
+            (Some("https://idp.test/realms/a"), "/realms/a/.well-known/openid-configuration"),
+            (Some("https://idp.test/realms/a/"), "/realms/a/.well-known/openid-configuration"),
+        ] {
+            assert_eq!(discovery_path(issuer), path);
+        }
+    }
+
+    #[test]
+    fn every_endpoint_has_its_place() {
+        for (index, endpoint) in Endpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint.index(), index);
+        }
+    }
+}

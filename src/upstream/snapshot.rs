@@ -1,0 +1,279 @@
+//! A snapshot: the repaired key set of an issuer with the verification keys, as served at this moment.
+//!
+//! Both come out of one object, since a `kid` in the set and a `kid` in a token are worth nothing apart.
+
+use super::fetch::Forwarding;
+use super::metadata::Metadata;
+use super::publication::Publication;
+use crate::config::{ContentType, Issuer, ValidConfig};
+use crate::jose::{Alg, Kid, PublicKey, VerificationKey, thumbprint};
+use crate::json::{self, Document, Edits, Limits, Value};
+use crate::keys::KeyRing;
+use crate::rules::Finding;
+use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
+use crate::token::{Bridge, BridgeKey, Mode, Trust, TrustedKey};
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use http::HeaderValue;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// What one issuer's requests and responses are treated with.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What the provider says of itself.
+    pub metadata: Metadata,
+    /// The external origin, as the provider is told it.
+    pub forwarding: Forwarding,
+    /// The key set, as relying parties get it.
+    pub keys: PublishedKeys,
+    /// What tokens are verified against.
+    pub trust: Trust,
+    /// What they are re-signed with.
+    pub bridge: Bridge,
+    /// What is to happen to ID tokens.
+    pub mode: Mode,
+    /// What the rules found in the provider's key set.
+    pub findings: Vec<Finding>,
+    usable_until: AtomicI64,
+}
+
+/// A key set ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedKeys {
+    /// The text.
+    pub body: Bytes,
+    /// Its strong entity tag.
+    pub etag: HeaderValue,
+    /// `Content-Type`.
+    pub content_type: HeaderValue,
+    /// `Cache-Control`.
+    pub cache_control: HeaderValue,
+}
+
+/// Why a key set that was fetched can't be published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not a key set.
+    #[error("the key set of the provider is {0}")]
+    Unreadable(#[from] Unreadable),
+    /// Not UTF-8.
+    #[error("the key set of the provider is not UTF-8")]
+    NotUtf8,
+    /// All of the provider's keys are compromised, and there is no bridge key.
+    #[error(
+        "no key is left to publish: all of the provider's keys are compromised and there is no bridge key"
+    )]
+    NothingLeft,
+}
+
+/// What a snapshot is made of.
+pub(super) struct Ingredients<'i> {
+    pub(super) config: &'i ValidConfig,
+    pub(super) issuer: &'i Issuer,
+    pub(super) forwarding: Forwarding,
+    pub(super) metadata: &'i Metadata,
+    /// The provider's key set, as it came.
+    pub(super) jwks: &'i [u8],
+    /// The `max-age` that came with it.
+    pub(super) max_age: Option<Duration>,
+    pub(super) ring: &'i KeyRing,
+    pub(super) now: i64,
+    /// When the documents were fetched.
+    pub(super) fetched: i64,
+}
+
+impl Snapshot {
+    pub(super) fn build(
+        from: &Ingredients<'_>,
+        publication: &mut Publication,
+    ) -> Result<Self, SnapshotError> {
+        let text = std::str::from_utf8(from.jwks).map_err(|_| SnapshotError::NotUtf8)?;
+        let options = Options {
+            settings: from.config.rules.clone(),
+            publish_compromised: from.config.jwks.publish_compromised,
+            stamp_all: false,
+        };
+        let repaired = jwks::repair(text, &options)?;
+        let retain = from.config.keys.retain;
+        let body = with_bridge_keys(&repaired.text, &from.ring.published(from.now, retain))?;
+        let published = read_keys(&body)?;
+        let by_provider = kids_of(text);
+        publication.publish(
+            from.now,
+            published
+                .iter()
+                .filter_map(|key| Some((key.kid.as_deref()?, key.thumbprint.as_deref()?)))
+                .map(|(kid, thumbprint)| (kid, thumbprint, by_provider.contains(kid))),
+        );
+        let settled = |kid: &str| publication.is_settled(kid, from.now, from.config.jwks.settle);
+        let trust = trust(from, &repaired, settled)?;
+        let bridge = bridge(from, &published);
+        let snapshot = Self {
+            metadata: from.metadata.clone(),
+            forwarding: from.forwarding.clone(),
+            keys: publishable(body, from),
+            trust,
+            bridge,
+            mode: from.config.tokens.id_token,
+            findings: repaired.findings,
+            usable_until: AtomicI64::new(0),
+        };
+        snapshot.prolong(from.fetched, from.config.jwks.stale_if_error);
+        Ok(snapshot)
+    }
+
+    /// Notes that the documents were still the provider's at the time `fetched`.
+    pub(super) fn prolong(&self, fetched: i64, stale_if_error: Duration) {
+        let until =
+            fetched.saturating_add(i64::try_from(stale_if_error.as_secs()).unwrap_or(i64::MAX));
+        self.usable_until.store(until, Ordering::Relaxed);
+    }
+
+    /// False once the last good documents are too old to publish, or to verify with.
+    pub fn is_usable(&self, now: i64) -> bool {
+        now <= self.usable_until.load(Ordering::Relaxed)
+    }
+}
+
+/// A key of a set, as far as a snapshot needs it.
+struct ReadKey {
+    public: Option<PublicKey>,
+    thumbprint: Option<String>,
+    kid: Option<String>,
+    /// `use` and `alg` allow signatures.
+    signs: bool,
+    alg: Option<Alg>,
+}
+
+fn read_keys(text: &str) -> Result<Vec<ReadKey>, SnapshotError> {
+    let document = Document::parse(text, Limits::DOCUMENT).map_err(Unreadable::from)?;
+    let keys = document.root().get("keys").ok_or(Unreadable::NotAKeySet)?;
+    Ok(keys.elements().map(read_key).collect())
+}
+
+fn read_key(jwk: Value<'_>) -> ReadKey {
+    let public = PublicKey::from_jwk(jwk).ok();
+    let thumbprint = public.as_ref().map(thumbprint::of).or_else(|| thumbprint::of_unknown(jwk));
+    let alg_text = jwk.get_str("alg");
+    let alg = alg_text.as_deref().and_then(Alg::from_name);
+    let usage = jwk.get_str("use").is_none_or(|usage| usage == "sig");
+    let operations =
+        jwk.get("key_ops").is_none_or(|ops| ops.elements().any(|op| op.is_str("verify")));
+    ReadKey {
+        kid: Kid::of(jwk).text().map(str::to_owned),
+        signs: usage && operations && (alg_text.is_none() || alg.is_some()),
+        public,
+        thumbprint,
+        alg,
+    }
+}
+
+/// The good key IDs of the provider's own text.
+fn kids_of(text: &str) -> HashSet<String> {
+    let Ok(document) = Document::parse_with_duplicates(text, Limits::DOCUMENT) else {
+        return HashSet::new();
+    };
+    let keys = document.root().get("keys");
+    let kids = keys.into_iter().flat_map(|keys| keys.elements());
+    kids.filter_map(|jwk| Kid::of(jwk).text().map(str::to_owned)).collect()
+}
+
+/// The repaired set with those bridge keys at its end that it does not hold already.
+fn with_bridge_keys(text: &str, bridge: &[Arc<BridgeKey>]) -> Result<String, SnapshotError> {
+    let present: Vec<PublicKey> =
+        read_keys(text)?.into_iter().filter_map(|key| key.public).collect();
+    let document = Document::parse(text, Limits::DOCUMENT).map_err(Unreadable::from)?;
+    let keys = document.root().get("keys").ok_or(Unreadable::NotAKeySet)?;
+    let mut edits = Edits::default();
+    let mut count = present.len().max(keys.elements().count());
+    for key in bridge.iter().filter(|key| !present.contains(key.public())) {
+        edits.append_element(keys, key.public_jwk());
+        count += 1;
+    }
+    if count == 0 {
+        return Err(SnapshotError::NothingLeft);
+    }
+    // Appending to one array can't overlap.
+    Ok(json::apply(text, &edits.splices(&document)).unwrap_or_else(|_| text.to_owned()))
+}
+
+fn trust(
+    from: &Ingredients<'_>,
+    repaired: &RepairedSet,
+    settled: impl Fn(&str) -> bool,
+) -> Result<Trust, SnapshotError> {
+    let published =
+        read_keys(&repaired.text)?.into_iter().filter(|key| key.signs).filter_map(|key| {
+            // A key that is too small, or of an unknown type, is published but backs no signature.
+            let verification = VerificationKey::new(key.public?).ok()?;
+            let settled = key.kid.as_deref().is_some_and(&settled);
+            Some(TrustedKey { key: verification, alg: key.alg, kid: key.kid, settled })
+        });
+    let compromised = repaired.compromised.iter().filter_map(|key| {
+        let verification = VerificationKey::new(key.clone()).ok()?;
+        Some(TrustedKey { key: verification, alg: None, kid: None, settled: false })
+    });
+    Ok(Trust {
+        issuer: from.metadata.issuer.clone(),
+        audiences: from.issuer.audiences.clone(),
+        clock_skew: u32::try_from(from.config.tokens.clock_skew.as_secs()).unwrap_or(u32::MAX),
+        keys: published.chain(compromised).collect(),
+    })
+}
+
+/// The keys that sign now. One that the provider publishes itself signs under the provider's `kid`.
+fn bridge(from: &Ingredients<'_>, published: &[ReadKey]) -> Bridge {
+    let keys = from.ring.active(from.now).into_iter().map(|key| {
+        let twin = published.iter().find(|other| other.public.as_ref() == Some(key.public()));
+        match twin.and_then(|twin| twin.kid.as_deref()).filter(|kid| *kid != key.kid()) {
+            Some(kid) => Arc::new(key.published_as(kid)),
+            None => key,
+        }
+    });
+    Bridge {
+        keys: keys.collect(),
+        carrier: from.config.tokens.carrier,
+        max_token_bytes: from.config.tokens.max_token_bytes,
+    }
+}
+
+/// The algorithms that a provider's tokens may have: of its keys, and as its metadata says.
+pub(super) fn algs_called_for(jwks: &[u8], metadata: &Metadata) -> Vec<Alg> {
+    let text = std::str::from_utf8(jwks).unwrap_or_default();
+    let repaired = jwks::repair(text, &Options::default()).ok();
+    let keys = repaired.as_ref().and_then(|set| read_keys(&set.text).ok()).unwrap_or_default();
+    let key_types: Vec<_> = keys
+        .iter()
+        .filter(|key| key.signs)
+        .filter_map(|key| key.public.as_ref())
+        .chain(repaired.iter().flat_map(|set| &set.compromised))
+        .filter_map(PublicKey::key_type)
+        .collect();
+    let named = keys.iter().filter_map(|key| key.alg);
+    let offered = metadata.id_token_algs.iter().filter_map(|name| Alg::from_name(name));
+    let mut algs: Vec<Alg> =
+        named.chain(offered).filter(|alg| key_types.contains(&alg.key_type())).collect();
+    algs.extend(key_types.iter().map(|key_type| key_type.default_alg()));
+    algs.sort();
+    algs.dedup();
+    algs
+}
+
+fn publishable(body: String, from: &Ingredients<'_>) -> PublishedKeys {
+    /// What relying parties may keep the set for, where the provider says nothing.
+    const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
+    let hash = digest::digest(&digest::SHA256, body.as_bytes());
+    let etag = format!("\"{}\"", crate::jose::base64url::encode(hash));
+    // A cache that keeps the set for longer than `settle` would miss keys that count as settled.
+    let max_age = from.max_age.unwrap_or(DEFAULT_MAX_AGE).min(from.config.jwks.settle).as_secs();
+    let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    PublishedKeys {
+        etag: value(etag),
+        content_type: HeaderValue::from_static(ContentType::as_str(from.config.jwks.content_type)),
+        cache_control: value(format!("public, max-age={max_age}")),
+        body: Bytes::from(body),
+    }
+}
