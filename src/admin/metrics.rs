@@ -70,7 +70,7 @@ impl Metrics {
             if count == 0 {
                 continue;
             }
-            let bounds = BOUNDS_US.iter().map(|bound| *bound as f64 / 1e6).chain([f64::MAX]);
+            let bounds = BOUNDS_US.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(classes).collect();
             let labels = [("endpoint", endpoint.name())];
             family.encode_family(&labels)?.encode_histogram::<[(&str, &str); 0]>(

@@ -127,8 +127,6 @@ fn colon_like_the_first_of(object: Value<'_>) -> &str {
 
 impl ContainerEdits<'_> {
     fn splices(&self, text: &str) -> Vec<Splice> {
-        let mut splices = Vec::new();
-        let inner = self.container.span().start + 1;
         let children: Vec<Child> = self
             .container
             .children()
@@ -138,29 +136,37 @@ impl ContainerEdits<'_> {
                 kept: !self.removed.contains(&value.span().start),
             })
             .collect();
-        let blanks =
-            children.first().and_then(|first| text.get(inner..first.start)).unwrap_or_default();
+        let inner = self.container.span().start + 1;
+        let start = children.first().map_or(inner, |first| first.start);
         let last_kept = children.iter().rev().find(|child| child.kept);
-        let mut any = last_kept.is_some();
-
+        let separator = separator(text, inner, &children);
+        let mut splices = Vec::new();
         if !self.first.is_empty() {
-            let separator = format!(",{blanks}");
-            let comma = if any || !self.last.is_empty() { "," } else { "" };
-            let new = format!("{blanks}{}{comma}", self.first.join(&separator));
-            splices.push(Splice { span: inner..inner, text: new });
-            any = any || self.last.is_empty();
+            let more = last_kept.is_some() || !self.last.is_empty();
+            let end = if more { separator.as_str() } else { "" };
+            splices.push(Splice { span: start..start, text: self.first.join(&separator) + end });
         }
         if !self.last.is_empty() {
-            let at = last_kept.map_or(inner, |child| child.end);
-            let separator = format!(",{blanks}");
-            let comma = if any { "," } else { "" };
+            let at = last_kept.map_or(start, |child| child.end);
+            let begin = if last_kept.is_some() { separator.as_str() } else { "" };
             splices.push(Splice {
                 span: at..at,
-                text: format!("{comma}{blanks}{}", self.last.join(&separator)),
+                text: begin.to_owned() + &self.last.join(&separator),
             });
         }
         splices.extend(removals(&children));
         splices
+    }
+}
+
+/// What stands between two children, so that new ones look alike: taken from the first two, or from the blanks
+/// before an only one.
+fn separator(text: &str, inner: usize, children: &[Child]) -> String {
+    let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    match children {
+        [first, second, ..] => between(first.end, second.start).to_owned(),
+        [only] => format!(",{}", between(inner, only.start)),
+        [] => ",".to_owned(),
     }
 }
 
@@ -291,7 +297,7 @@ mod tests {
                 root.elements().for_each(|element| edits.remove(root, element));
                 edits.append_element(root, "3");
             }),
-            "[\n  3\n  \n]"
+            "[\n  3\n]"
         );
         assert_eq!(edited("[]", |root, edits| edits.append_element(root, "3")), "[3]");
     }

@@ -506,12 +506,10 @@ impl Task {
         &self.refresher.issuers[self.index]
     }
 
+    /// The issuer, as far as it is known, for the log.
     fn name(&self) -> &str {
-        self.issuer()
-            .issuer
-            .as_deref()
-            .or(self.learned_issuer.as_deref())
-            .unwrap_or("(not known yet)")
+        let learned = self.known.as_ref().map(|known| known.metadata.issuer.as_str());
+        self.issuer().issuer.as_deref().or(learned).unwrap_or("(not known yet)")
     }
 }
 
