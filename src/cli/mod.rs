@@ -4,6 +4,7 @@
 //! anything about tokens or keys; it asks the other rooms and prints their answers.
 
 mod config;
+mod demo;
 mod flags;
 mod output;
 mod serve;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use config::ConfigCommand;
+pub use demo::DemoFlags;
 pub use flags::ServeFlags;
 
 /// The rules that `[rules]` may name.
@@ -34,16 +36,19 @@ pub struct Cli {
 pub enum Command {
     /// Serve: the proxy before the identity provider.
     Serve(ServeFlags),
+    /// Show what kidstamp does: a legacy provider and a strict relying party, before and after.
+    Demo(DemoFlags),
     /// Check the configuration, or show what is in effect.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
-/// Runs a command to its exit code: 0 done, 2 could not be done as asked.
+/// Runs a command to its exit code: 0 done, 1 done and found wanting, 2 could not be done as asked.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(flags) => serve::run(&flags),
+        Command::Demo(flags) => demo::run(&flags),
         Command::Config(command) => config::run(&command, &known_rules()),
     }
 }

@@ -61,7 +61,8 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn asked_to_end() -> io::Result<()> {
+/// Returns when SIGTERM or SIGINT comes.
+pub(super) async fn asked_to_end() -> io::Result<()> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {

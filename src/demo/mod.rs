@@ -19,7 +19,7 @@ pub mod strict_rp;
 mod tests;
 
 pub use diff::Change;
-pub use stage::{Placement, Stage, StageError, Start, Stop};
+pub use stage::{Placement, Stage, StageError, Start, Started, Stop};
 pub use story::{Mismatch, Outcome, Shown, Step};
 
 use std::io::{self, Write};
@@ -39,6 +39,10 @@ impl Report {
 
 /// Does every step and shows it in `out`; ends at the first that fails.
 pub async fn run(stage: &Stage, out: &mut dyn Write) -> io::Result<Report> {
+    writeln!(
+        out,
+        "A legacy provider, kidstamp before it, and a strict relying party, all on loopback."
+    )?;
     let mut report = Report { steps: Vec::new() };
     for chapter in story::CHAPTERS {
         screen::heading(out, chapter.heading)?;

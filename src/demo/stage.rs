@@ -30,11 +30,19 @@ pub struct Placement {
     pub listen: SocketAddr,
 }
 
+/// A kidstamp that was started.
+pub struct Started {
+    /// Answers 200 as soon as the provider is known.
+    pub ready_url: String,
+    /// Stops it.
+    pub stop: Stop,
+}
+
 /// Stops what was started.
 pub type Stop = Box<dyn FnOnce() + Send>;
 
 /// Starts kidstamp; the error says why not.
-pub type Start = dyn Fn(&Placement) -> Result<Stop, String> + Send + Sync;
+pub type Start = dyn Fn(&Placement) -> Result<Started, String> + Send + Sync;
 
 /// Why the demo could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +59,8 @@ pub enum StageError {
     /// kidstamp could not start.
     #[error("kidstamp did not start: {0}")]
     Kidstamp(String),
-    /// kidstamp started, but publishes no keys.
-    #[error("kidstamp publishes no keys {} seconds after its start: {found}", READY.as_secs())]
+    /// kidstamp started, but does not know the provider.
+    #[error("kidstamp is not ready {} seconds after its start: {found}", READY.as_secs())]
     NotReady {
         /// Its last answer.
         found: String,
@@ -101,7 +109,7 @@ impl Stage {
             // On a thread of its own: the provider that kidstamp asks at its start answers on this one.
             let started = spawn_blocking(move || start(&placement)).await;
             match started.unwrap_or_else(|panic| Err(panic.to_string())) {
-                Ok(stop) => {
+                Ok(Started { ready_url, stop }) => {
                     let stage = Self {
                         direct_idp,
                         direct_rp,
@@ -112,7 +120,7 @@ impl Stage {
                         key,
                         stop,
                     };
-                    return stage.ready().await;
+                    return stage.ready(&ready_url).await;
                 }
                 Err(_) if attempts < ATTEMPTS && TcpListener::bind(listen).is_err() => {
                     attempts += 1;
@@ -122,12 +130,12 @@ impl Stage {
         }
     }
 
-    /// Waits until kidstamp publishes keys: it starts without waiting for the provider.
-    async fn ready(self) -> Result<Self, StageError> {
-        let url = format!("{}/.well-known/jwks.json", self.external_url);
+    /// Waits until kidstamp knows the provider: it starts without waiting for it, and lets everything pass
+    /// until then.
+    async fn ready(self, url: &str) -> Result<Self, StageError> {
         let until = Instant::now() + READY;
         loop {
-            let found = match http::get(&url).await {
+            let found = match http::get(url).await {
                 Ok(answer) if answer.status() == StatusCode::OK => return Ok(self),
                 Ok(answer) => format!("{} {}", answer.status(), answer.body()),
                 Err(error) => error.to_string(),

@@ -98,12 +98,12 @@ pub(super) const CHAPTERS: &[Chapter] = &[
             },
             Plan {
                 title: "Logout past kidstamp",
-                expectation: "refused by the provider: the ID token is not as it signed it",
+                expectation: "refused by the provider, since it did not sign the ID token as it is now",
                 act: Act::HintPastKidstamp,
             },
             Plan {
                 title: "Logout",
-                expectation: "accepted: the provider got its own ID token back, to the byte",
+                expectation: "accepted, since the provider gets its own ID token back, to the byte",
                 act: Act::SignOut,
             },
         ],
@@ -161,7 +161,7 @@ async fn read_keys(stage: &Stage) -> Outcome {
         let found = own.get(&member.name()).map(|found| found.raw()).unwrap_or_default();
         equal(&format!("member {} of the provider's key", member.name()), member.raw(), found)?;
     }
-    Ok(compared(&before, &after))
+    Ok(compared("- the provider's key set, + kidstamp's", &before, &after))
 }
 
 async fn sign_in(stage: &Stage) -> Outcome {
@@ -173,7 +173,7 @@ async fn sign_in(stage: &Stage) -> Outcome {
     // That the key is in the set, and the signature by it, the relying party has checked.
     match after.contains(stage.key.kid()) {
         true => mismatch("a kid other than that of the provider's key", &after),
-        false => Ok(compared(&before, &after)),
+        false => Ok(compared("- the header as issued, + as received", &before, &after)),
     }
 }
 
@@ -315,6 +315,7 @@ fn says(error: &RpError) -> Shown {
     note(format!("The relying party says: {error}"))
 }
 
-fn compared(before: &str, after: &str) -> Vec<Shown> {
-    diff::of_json(before, after).into_iter().map(Shown::Change).collect()
+fn compared(legend: &str, before: &str, after: &str) -> Vec<Shown> {
+    let changes = diff::of_json(before, after).into_iter().map(Shown::Change);
+    [note(legend)].into_iter().chain(changes).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::demo::http::{Site, send};
-use crate::demo::{Report, Stage, Start, run};
+use crate::demo::{Report, Stage, Start, Started, run};
 use crate::jose::{Alg, SigningKey, base64url, thumbprint};
 use ::http::{Request, Response, Uri};
 use std::sync::{Arc, LazyLock};
@@ -24,7 +24,8 @@ async fn stage(mend: fn(String) -> String) -> Stage {
                 response.map(mend)
             }
         });
-        Ok(Box::new(move || drop(relay)))
+        let ready_url = format!("{}/.well-known/jwks.json", relay.url());
+        Ok(Started { ready_url, stop: Box::new(move || drop(relay)) })
     });
     Stage::set_up(start).await.unwrap()
 }
