@@ -4,6 +4,7 @@
 //! anything about tokens or keys; it asks the other rooms and prints their answers.
 
 mod config;
+mod demo;
 mod fix;
 mod flags;
 mod health;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use config::ConfigCommand;
+pub use demo::DemoFlags;
 pub use fix::Fix;
 pub use flags::ServeFlags;
 pub use health::Health;
@@ -44,6 +46,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve: the proxy before the identity provider.
     Serve(ServeFlags),
+    /// Show what kidstamp does: a legacy provider and a strict relying party, before and after.
+    Demo(DemoFlags),
     /// Repair a key set (JWKS) offline: the set on standard output, findings on standard error.
     Fix(Fix),
     /// Print the RFC 7638 thumbprint of each key: the kid that it would get.
@@ -60,12 +64,12 @@ pub enum Command {
     Health(Health),
 }
 
-/// Runs a command to its exit code: 0 done, 1 done and the answer is no, 2 could not be done as
-/// asked.
+/// Runs a command to its exit code: 0 done, 1 done and found wanting, 2 could not be done as asked.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(flags) => serve::run(&flags),
+        Command::Demo(flags) => demo::run(&flags),
         Command::Fix(fix) => fix::run(&fix),
         Command::Thumbprint(thumbprint) => thumbprint::run(&thumbprint),
         Command::Inspect(inspect) => inspect::run(&inspect),
