@@ -8,6 +8,8 @@
 //! Rules never do I/O, never look at the clock, and never write a document out anew.
 
 pub mod jwks;
+pub mod manual;
+pub mod strictness;
 
 use crate::jose::PublicKey;
 use crate::json::{self, Edits, Splice};

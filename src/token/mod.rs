@@ -7,12 +7,14 @@
 
 mod claims;
 mod decide;
+mod examine;
 mod resign;
 mod response;
 mod restore;
 mod verify;
 
 pub use decide::{Bridge, Decision, Mode, PassReason, ResignReason, decide};
+pub use examine::{Examined, examine};
 pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
 pub use restore::{Place, restore, restore_authorization, restore_fields};
