@@ -178,6 +178,18 @@ fn clients_of_http_1_0_get_what_they_understand() {
     assert_eq!(client.rest(), "", "closed after it");
 }
 
+/// A request of HTTP/1.0 may have no `Host`; the one that is passed on is of HTTP/1.1 and must (RFC 9112 §3.2).
+#[test]
+fn a_request_without_host_gets_the_external_one() {
+    let upstream = Upstream::start();
+    let sidecar = Sidecar::before(&upstream).start();
+    let response = sidecar.client().send("GET /old HTTP/1.0\r\n\r\n").response();
+    assert_eq!(response.text(), "ok");
+    let request = upstream.request();
+    assert_eq!(request.head.line, "GET /old HTTP/1.1");
+    assert_eq!(request.header("host"), Some("idp.test"));
+}
+
 #[test]
 fn a_client_that_asks_first_is_told_to_go_on() {
     let upstream = Upstream::start();
