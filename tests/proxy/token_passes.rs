@@ -144,6 +144,37 @@ fn a_coding_that_nobody_asked_for() {
     assert_passes(Answer::raw(head).then(body), body, "encoded");
 }
 
+#[test]
+fn a_length_that_does_not_come() {
+    let upstream = Upstream::start();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n";
+    let part = &tokens::token_response(&tokens::id_token())[..200];
+    upstream.on("/token", Answer::raw(head).then(part).then_close());
+    let sidecar = Sidecar::before(&upstream).start();
+    let mut client = sidecar.client();
+    let response = client.post_form("/token", "grant_type=x");
+    assert_eq!(
+        (response.text().as_str(), response.end),
+        (part, End::Broken),
+        "as far as it came, and broken"
+    );
+    assert_eq!(response.header("content-length"), Some("5000"));
+    assert_eq!(client.rest(), "", "and closed");
+    assert_eq!(sidecar.passed("truncated"), 1);
+}
+
+#[test]
+fn chunks_that_are_cut_off() {
+    let upstream = Upstream::start();
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    upstream.on("/token", Answer::raw(head).then("5\r\n{\"a\":\r\nff\r\n1").then_close());
+    let sidecar = Sidecar::before(&upstream).start();
+    let response = sidecar.client().post_form("/token", "grant_type=x");
+    assert_eq!((response.text().as_str(), response.end), ("{\"a\":1", End::Broken));
+    assert_eq!(sidecar.passed("truncated"), 1);
+}
+
 /// A body that is longer than kidstamp buffers goes through as it is.
 #[test]
 fn a_response_over_the_limit() {
