@@ -25,8 +25,11 @@ mod sidecar;
 mod tokens;
 mod upstream;
 
+mod framing;
+mod hygiene;
 mod jwks;
 mod pass_through;
+mod restore;
 mod streaming;
 mod token;
 mod token_passes;

@@ -1,6 +1,6 @@
 //! Kidstamp in this process, before an upstream, with a configuration file of the test's own.
 
-use crate::client::Client;
+use crate::client::{Client, Response};
 use crate::gate::eventually;
 use crate::tokens::Key;
 use crate::upstream::Upstream;
@@ -115,6 +115,11 @@ impl Sidecar {
     /// `GET path` at the admin address: status and body.
     pub(crate) fn admin(&self, path: &str) -> (u16, String) {
         ask_admin(self.admin, path)
+    }
+
+    /// A request at the admin address, to the byte.
+    pub(crate) fn ask_admin(&self, request: &str) -> Response {
+        Client::connect(self.admin).send(request).response()
     }
 
     pub(crate) fn await_ready(&self) {

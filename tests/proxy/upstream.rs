@@ -329,6 +329,7 @@ impl Connection {
 
     /// Does the steps; false once the connection is at its end.
     fn perform(&mut self, steps: &[Step]) -> bool {
+        let mut goes_on = true;
         for step in steps {
             let written = match step {
                 Step::Send(bytes) => self.stream.write_all(bytes),
@@ -345,7 +346,8 @@ impl Connection {
                 }
                 Step::Close => {
                     let _ = self.stream.shutdown(std::net::Shutdown::Both);
-                    return false;
+                    goes_on = false;
+                    Ok(())
                 }
                 Step::Reset => {
                     let stream = self.stream.try_clone().unwrap();
@@ -358,6 +360,6 @@ impl Connection {
                 return false;
             }
         }
-        true
+        goes_on
     }
 }
