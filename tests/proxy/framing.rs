@@ -93,6 +93,23 @@ fn interim_responses_are_skipped() {
 }
 
 #[test]
+fn with_a_length_and_chunks_the_chunks_count() {
+    for head in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 300",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0",
+    ] {
+        let raw = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+        let pair = Pair::answering(Answer::raw(raw));
+        let response = pair.sidecar.client().get("/bad");
+        assert_eq!((response.text().as_str(), response.end), ("abc", End::Complete), "{head}");
+        assert_eq!(response.header("content-length"), None);
+        // RFC 9112 §6.3: such a message may be an attempt at splitting.
+        pair.assert_next_is_clean();
+    }
+}
+
+#[test]
 fn surplus_bytes_are_nobodys_response() {
     const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL";
     for head in [
@@ -168,6 +185,21 @@ fn a_connection_that_carried_connection_authentication_is_not_shared() {
             .client()
             .send(format!("GET /bad HTTP/1.1\r\nHost: idp.test\r\nAuthorization: {scheme}\r\n\r\n"))
             .response();
+        pair.assert_next_is_clean();
+    }
+}
+
+#[test]
+fn a_connection_that_offered_connection_authentication_is_not_shared() {
+    for offer in [
+        "WWW-Authenticate: NTLM",
+        "WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Negotiate",
+        "WWW-Authenticate: Basic realm=\"x\", Negotiate",
+        "WWW-Authenticate: Basic realm=\"x\",NTLM",
+    ] {
+        let raw = format!("HTTP/1.1 401 Unauthorized\r\n{offer}\r\nContent-Length: 0\r\n\r\n");
+        let pair = Pair::answering(Answer::raw(raw));
+        assert_eq!(pair.sidecar.client().get("/bad").status, 401);
         pair.assert_next_is_clean();
     }
 }
