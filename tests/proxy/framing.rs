@@ -53,6 +53,17 @@ fn what_is_no_http_becomes_502() {
 }
 
 #[test]
+fn a_head_without_bounds_becomes_502() {
+    let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(300_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(200));
+    for bytes in [long, many] {
+        let pair = Pair::answering(Answer::raw(bytes).then_close());
+        pair.sidecar.client().get("/bad").assert_refused(502, "upstream_failed");
+        pair.assert_next_is_clean();
+    }
+}
+
+#[test]
 fn a_reset_becomes_502() {
     let pair = Pair::answering(Answer::nothing().then_reset());
     pair.sidecar.client().get("/bad").assert_refused(502, "upstream_failed");
