@@ -236,6 +236,24 @@ fn a_loop_is_seen() {
 }
 
 #[test]
+fn a_head_over_the_cap_is_refused() {
+    let pair = Pair::new();
+    for head in [
+        format!("GET /x HTTP/1.1\r\nHost: idp.test\r\nX-Long: {}\r\n\r\n", "x".repeat(40_000)),
+        format!("GET /{} HTTP/1.1\r\nHost: idp.test\r\n\r\n", "x".repeat(40_000)),
+        (0..5_000).fold("GET /x HTTP/1.1\r\nHost: idp.test\r\n".to_owned(), |head, n| {
+            head + &format!("X-{n}: 1\r\n")
+        }) + "\r\n",
+    ] {
+        let mut client = pair.sidecar.client();
+        assert_eq!(client.send(head).response().status, 431);
+    }
+    pair.assert_nothing_passed();
+    let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
+    assert_eq!(pair.passed_on(&long).header("x-long").map(str::len), Some(20_000));
+}
+
+#[test]
 fn a_client_that_does_not_finish_its_head_is_cut_off() {
     let pair = Pair::with("server.limits.header_timeout = \"300ms\"");
     for head in ["", "GET /x HTTP/1.1\r\nHost: idp.", "\r\n"] {
