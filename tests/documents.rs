@@ -1,6 +1,11 @@
 //! What the documents say is what the program does: keys, defaults, rules, flags, links.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may assert by unwrapping")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may assert so"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
