@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The directory can't be listed.
-    #[error("can't list the key directory {}: {error}", path.display())]
+    #[error("can't list the key directory {}: {error}{}", path.display(), way_out(path, error))]
     List {
         /// The directory.
         path: PathBuf,
@@ -67,6 +67,15 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
+}
+
+/// What to do about a directory that is not there.
+fn way_out(path: &Path, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        format!("; make it and a key with: kidstamp keys generate --dir {}", path.display())
+    } else {
+        String::new()
+    }
 }
 
 /// Reads every key file of `directory`; the second part are warnings for the operator.
