@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::gate::eventually;
 use crate::tokens::Key;
 use crate::upstream::Upstream;
-use kidstamp::config::{self, Override, Overrides};
+use kidstamp::config::{self, KnownRule, Override, Overrides};
 use kidstamp::proxy::{self, Running};
 use std::fs;
 use std::net::SocketAddr;
@@ -83,7 +83,8 @@ impl Setup {
             config: Some(Override::from_flag("--config", file.to_str().unwrap())),
             ..Overrides::default()
         };
-        let rules: Vec<&str> = kidstamp::rules::jwks::rules().map(|rule| rule.id).collect();
+        let rules: Vec<KnownRule<'_>> =
+            kidstamp::rules::jwks::rules().map(KnownRule::from).collect();
         let config = config::load(&overrides, &rules).expect("a valid configuration");
         let running = proxy::start(config).expect("kidstamp starts");
         let admin = running.admin().expect("an admin address");
