@@ -30,6 +30,7 @@ mod pass_through;
 mod streaming;
 mod token;
 mod token_passes;
+mod upstream_tls;
 
 pub(crate) use client::{Client, Response};
 pub(crate) use gate::{Gate, eventually};

@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     issuers: String,
     key: Option<String>,
     upstream: SocketAddr,
+    scheme: &'static str,
     folder: TempDir,
 }
 
@@ -41,6 +42,12 @@ impl Setup {
     /// Other issuers than the one that the upstream has by itself. `KEYS` becomes the key directory.
     pub(crate) fn with_issuers(mut self, issuers: &str) -> Self {
         self.issuers = issuers.to_owned();
+        self
+    }
+
+    /// The upstream speaks TLS.
+    pub(crate) fn over_tls(mut self) -> Self {
+        self.scheme = "https";
         self
     }
 
@@ -59,7 +66,8 @@ impl Setup {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "server.listen = \"127.0.0.1:0\"\nserver.admin = \"127.0.0.1:0\"\nserver.workers = 1\n\
-             upstream.url = \"http://{}\"\n{}\n{}",
+             upstream.url = \"{}://{}\"\n{}\n{}",
+            self.scheme,
             self.upstream,
             self.settings,
             self.issuers.replace("KEYS", keys.to_str().unwrap()),
@@ -104,6 +112,7 @@ impl Sidecar {
             issuers: "[[issuer]]\nissuer = \"https://idp.test\"\nkeys = \"KEYS\"\n".to_owned(),
             key: None,
             upstream,
+            scheme: "http",
             folder: tempfile::tempdir().unwrap(),
         }
     }
