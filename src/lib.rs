@@ -16,12 +16,14 @@
 //! - [`upstream`]: what is known of the provider, and how it is reached
 //! - [`proxy`]: the way of a request
 //! - [`admin`]: health and metrics
+//! - [`demo`]: a legacy provider and a strict relying party, for `kidstamp demo` and the tests
 //! - [`clock`]: the one place where the time is read
 
 pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod jose;
 pub mod json;
 pub mod keys;

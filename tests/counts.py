@@ -33,7 +33,7 @@ class Results:
 
 
 def one_line(text):
-    return " ".join(text.split())[:300]
+    return " ".join(text.split())[:500]
 
 
 class Cargo:
@@ -48,7 +48,7 @@ class Cargo:
         self.list = None  # "successes" or "failures": the part after the tests have run
         self.section = None
         self.reported = False
-        self.skipped = {}  # by test, or by the name given where the test is not known
+        self.skipped = {}  # reasons by test, or by the name given where the test is not known
         self.ignored = {}
         self.failed = []
         self.reasons = {}
@@ -67,7 +67,7 @@ class Cargo:
             self.section = match[1]
         elif match := SKIPPED.match(line):
             if self.list != "failures":
-                self.skipped.setdefault(self.section or match[1], f"{match[1]}: {match[2]}")
+                self.skipped.setdefault(self.section or match[1], []).append(f"{match[1]}: {match[2]}")
             return True
         elif match := IGNORED.match(line):
             self.ignored[match[1]] = match[2] or "#[ignore] without a reason"
@@ -84,8 +84,9 @@ class Cargo:
         self.reported = True
         skipped = list(self.skipped.items())[:passed]
         self.results.add("passed", passed - len(skipped), self.target)
-        for name, reason in skipped:
-            self.results.add("skipped", 1, f"{self.target} {name}", reason)
+        # A test that could do a part of its work only counts as skipped: nobody is to think that it has done all.
+        for name, reasons in skipped:
+            self.results.add("skipped", 1, f"{self.target} {name}", "; ".join(reasons))
         names = (self.failed + ["a test whose name was lost"] * failed)[:failed]
         for name in names:
             reason = " ".join(self.reasons.get(name, ["see its output above"]))

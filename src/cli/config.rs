@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::flags::ServeFlags;
 use super::output::{answer, refuse};
-use crate::config::{self, Override, Overrides};
+use crate::config::{self, KnownRule, Override, Overrides};
 
 /// The commands about the configuration.
 #[derive(Debug, Subcommand)]
@@ -40,7 +40,7 @@ impl Configuration {
     }
 }
 
-pub(super) fn run(command: &ConfigCommand, known_rules: &[&str]) -> ExitCode {
+pub(super) fn run(command: &ConfigCommand, known_rules: &[KnownRule<'_>]) -> ExitCode {
     let (ConfigCommand::Check(configuration) | ConfigCommand::Show(configuration)) = command;
     let overrides = match configuration.overrides() {
         Ok(overrides) => overrides,

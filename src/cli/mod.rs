@@ -4,21 +4,32 @@
 //! anything about tokens or keys; it asks the other rooms and prints their answers.
 
 mod config;
+mod demo;
+mod fix;
 mod flags;
+mod health;
+mod input;
+mod inspect;
+mod keys;
 mod output;
 mod serve;
+mod thumbprint;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use config::ConfigCommand;
+pub use demo::DemoFlags;
+pub use fix::Fix;
 pub use flags::ServeFlags;
+pub use health::Health;
+pub use inspect::Inspect;
+pub use keys::{Generate, KeysCommand, List};
+pub use thumbprint::Thumbprint;
 
-/// The rules that `[rules]` may name.
-fn known_rules() -> Vec<&'static str> {
-    crate::rules::jwks::rules().map(|rule| rule.id).collect()
-}
+use crate::config::KnownRule;
+use crate::rules::jwks;
 
 /// Makes strict OpenID Connect relying parties accept a legacy provider.
 #[derive(Debug, Parser)]
@@ -31,19 +42,44 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made, once")]
 pub enum Command {
     /// Serve: the proxy before the identity provider.
     Serve(ServeFlags),
+    /// Show what kidstamp does: a legacy provider and a strict relying party, before and after.
+    Demo(DemoFlags),
+    /// Repair a key set (JWKS) offline: the set on standard output, findings on standard error.
+    Fix(Fix),
+    /// Print the RFC 7638 thumbprint of each key: the kid that it would get.
+    Thumbprint(Thumbprint),
+    /// Show what a token says, whether kidstamp re-signed it, and which key verifies it.
+    Inspect(Inspect),
+    /// Make bridge keys, or list them.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check the configuration, or show what is in effect.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask a running kidstamp for its health; exit code 0 if it is well, 1 if not.
+    Health(Health),
 }
 
-/// Runs a command to its exit code: 0 done, 2 could not be done as asked.
+/// Runs a command to its exit code: 0 done, 1 done and found wanting, 2 could not be done as asked.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(flags) => serve::run(&flags),
+        Command::Demo(flags) => demo::run(&flags),
+        Command::Fix(fix) => fix::run(&fix),
+        Command::Thumbprint(thumbprint) => thumbprint::run(&thumbprint),
+        Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Keys(command) => keys::run(&command),
         Command::Config(command) => config::run(&command, &known_rules()),
+        Command::Health(health) => health::run(&health),
     }
+}
+
+/// The rules that `[rules]` may name.
+fn known_rules() -> Vec<KnownRule<'static>> {
+    jwks::rules().map(KnownRule::from).collect()
 }

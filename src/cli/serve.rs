@@ -53,6 +53,7 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
     std::thread::spawn(move || {
         // Who asks twice does not want to wait for open requests.
         if runtime.block_on(asked_to_end()).is_ok() {
+            #[expect(clippy::exit, reason = "open requests are what is not waited for")]
             std::process::exit(1);
         }
     });
@@ -61,7 +62,8 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn asked_to_end() -> io::Result<()> {
+/// Returns when SIGTERM or SIGINT comes.
+pub(super) async fn asked_to_end() -> io::Result<()> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 const ADVICE: &str = "needs a number with a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"";
 
 /// Reads a duration; the error says what one looks like.
-pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     let span: Span = text.trim().parse().map_err(|_| ADVICE)?;
     let signed: SignedDuration =
         span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| ADVICE)?;

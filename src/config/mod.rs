@@ -28,6 +28,7 @@ mod value;
 
 use std::collections::BTreeMap;
 
+pub(crate) use duration::parse as parse_duration;
 pub use error::{ConfigError, Fault, Problem};
 pub use model::{
     ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat, Server,
@@ -37,17 +38,35 @@ pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};
 pub use place::Source;
 
-use crate::rules::Setting;
+use crate::rules::{Rule, Setting};
 use error::Reported;
 use file::File;
 use reader::{Reader, Section};
 
+/// A rule that `[rules]` may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownRule<'r> {
+    /// Its id.
+    pub id: &'r str,
+    /// True where it can't be set to anything but "repair".
+    pub fixed: bool,
+}
+
+impl From<&Rule> for KnownRule<'static> {
+    fn from(rule: &Rule) -> Self {
+        Self { id: rule.id, fixed: rule.fixed }
+    }
+}
+
 /// Reads and checks the configuration; flags win over the environment, that over the file,
-/// and that over the defaults. `known_rules` are the ids that `[rules]` may name.
+/// and that over the defaults. `known_rules` are those that `[rules]` may name.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub fn load(overrides: &Overrides, known_rules: &[&str]) -> Result<ValidConfig, ConfigError> {
+pub fn load(
+    overrides: &Overrides,
+    known_rules: &[KnownRule<'_>],
+) -> Result<ValidConfig, ConfigError> {
     let file = overrides.config.as_ref().map(File::open).transpose()?;
     validate(file.as_ref(), overrides, known_rules)
 }
@@ -55,7 +74,7 @@ pub fn load(overrides: &Overrides, known_rules: &[&str]) -> Result<ValidConfig, 
 fn validate(
     file: Option<&File>,
     overrides: &Overrides,
-    known_rules: &[&str],
+    known_rules: &[KnownRule<'_>],
 ) -> Result<ValidConfig, ConfigError> {
     let table = file.map(File::parse).transpose()?;
     let mut reader = Reader::new(file.zip(table.as_ref()));
@@ -82,7 +101,11 @@ struct Sections {
     rules: BTreeMap<String, Setting>,
 }
 
-fn read(mut root: Section<'_, '_>, overrides: &Overrides, known_rules: &[&str]) -> Sections {
+fn read(
+    mut root: Section<'_, '_>,
+    overrides: &Overrides,
+    known_rules: &[KnownRule<'_>],
+) -> Sections {
     let sections = Sections {
         server: section::server(root.child("server"), overrides),
         upstream: section::upstream(root.child("upstream"), overrides),

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use super::KnownRule;
 use super::error::{Fault, Reported, nearest};
 use super::model::{
     ContentType, Jwks, Keys, Limits, LogFormat, Server, Timeouts, Tokens, Upstream,
@@ -270,21 +271,36 @@ pub(super) fn keys(mut keys: Section<'_, '_>) -> Result<Keys, Reported> {
 }
 
 /// `[rules]`: the keys are the ids of the rulebook.
-pub(super) fn rules(mut keys: Section<'_, '_>, known_rules: &[&str]) -> BTreeMap<String, Setting> {
+pub(super) fn rules(
+    mut keys: Section<'_, '_>,
+    known_rules: &[KnownRule<'_>],
+) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
     for (id, place) in keys.keys() {
-        if known_rules.contains(&id.as_str()) {
-            if let Ok(Some(given)) = keys.given(&id, None, value::word::<Setting>) {
+        if let Some(rule) = known_rules.iter().find(|rule| rule.id == id) {
+            if let Ok(Some(given)) = keys.given(&id, None, |input| setting_of(*rule, input)) {
                 keys.note(&id, &given.value, &given.source);
                 settings.insert(id, given.value);
             }
         } else {
-            let advice = match nearest(&id, known_rules.iter().copied()) {
-                Some(meant) => format!("did you mean \"{meant}\"? `kidstamp rules` lists them all"),
-                None => "`kidstamp rules` lists them all".to_owned(),
-            };
+            let ids = known_rules.iter().map(|rule| rule.id);
+            let meant = nearest(&id, ids.clone())
+                .map(|meant| format!("did you mean \"{meant}\"? "))
+                .unwrap_or_default();
+            let advice = format!("{meant}known here: {}", ids.collect::<Vec<_>>().join(", "));
             keys.reader.problems.report(place, Fault::UnknownRule { id, advice });
         }
     }
     settings
+}
+
+fn setting_of(rule: KnownRule<'_>, input: value::Input<'_>) -> Result<Setting, value::Refusal> {
+    match value::word(input)? {
+        Setting::Repair => Ok(Setting::Repair),
+        _ if rule.fixed => {
+            Err("is not allowed: this rule keeps secrets from being published; allowed: repair"
+                .into())
+        }
+        other => Ok(other),
+    }
 }

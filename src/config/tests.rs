@@ -9,7 +9,12 @@ use super::*;
 use crate::rules::Setting;
 use crate::token::Mode;
 
-const RULES: &[&str] = &["jwks/kid-missing", "jwks/alg-missing", "token_response/no-store"];
+const RULES: &[KnownRule<'_>] = &[
+    KnownRule { id: "jwks/kid-missing", fixed: false },
+    KnownRule { id: "jwks/alg-missing", fixed: false },
+    KnownRule { id: "jwks/private-members", fixed: true },
+    KnownRule { id: "token_response/no-store", fixed: false },
+];
 
 /// The least that makes a good file.
 const LEAST: &str = "[upstream]\nurl = \"https://idp.internal\"\n[[issuer]]\nkeys = \"keys\"\n";

@@ -1,10 +1,10 @@
-//! PEM (RFC 7468): public keys and certificates in, PEM out.
+//! PEM (RFC 7468): the public keys of keys and certificates.
 
 use super::jwk::{Curve, PublicKey};
-use super::sign::SigningKey;
+use super::sign::{KeyError, SigningKey};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::UintRef;
-use x509_cert::der::pem::{self, LineEnding};
+use x509_cert::der::pem;
 use x509_cert::der::{Decode as _, Reader as _, SliceReader};
 use x509_cert::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
@@ -29,6 +29,9 @@ pub enum PemError {
     /// The block's bytes are not what its label says.
     #[error("the PEM block \"{0}\" can't be read")]
     Content(String),
+    /// A private key that can't sign.
+    #[error("the key in the PEM block \"{0}\" can't be used: {1}")]
+    PrivateKey(String, KeyError),
     /// A key of a type that JOSE has no name for, or that this program does not know.
     #[error("the key in the PEM block \"{0}\" is not RSA, P-256, P-384, P-521 or Ed25519")]
     KeyType(String),
@@ -55,8 +58,8 @@ fn public_key_of_block(text: &str) -> Result<PublicKey, PemError> {
     let block = text.get(..end.ok_or(PemError::NotPem)?).ok_or(PemError::NotPem)?;
     let label = pem::decode_label(block.as_bytes()).map_err(|_| PemError::NotPem)?.to_owned();
     if label.ends_with("PRIVATE KEY") {
-        let key =
-            SigningKey::from_file(block.as_bytes(), None).map_err(|_| PemError::Content(label))?;
+        let key = SigningKey::from_file(block.as_bytes(), None)
+            .map_err(|error| PemError::PrivateKey(label, error))?;
         return Ok(key.public().clone());
     }
     let (_, der) =
@@ -114,9 +117,4 @@ fn rsa_public_key(der: &[u8]) -> Option<PublicKey> {
         })
         .ok()?;
     Some(PublicKey::Rsa { n, e })
-}
-
-/// `der` as a PEM block.
-pub(super) fn encode(label: &str, der: &[u8]) -> Option<String> {
-    pem::encode_string(label, LineEnding::LF, der).ok()
 }

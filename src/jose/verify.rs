@@ -16,6 +16,7 @@ pub struct VerificationKey {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a set has few keys, and most are RSA")]
 enum Ready {
     /// Parsed for an algorithm when it is first asked for: a set rarely uses more than one.
     Rsa {

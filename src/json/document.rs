@@ -1,35 +1,9 @@
 //! A parsed text: values that know where they stand in it.
 
+use super::node::{Kind, Node};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
 use std::borrow::Cow;
 use std::ops::Range;
-
-/// The six kinds of JSON value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool,
-    /// A number, of any size and precision: only its text is kept.
-    Number,
-    /// A string.
-    String,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
-}
-
-/// One value: its place in the text, the place of its name, and the node that follows its subtree.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) key: Option<(u32, u32)>,
-    pub(super) after: u32,
-}
 
 /// A JSON text together with the places of its values.
 #[derive(Debug)]
@@ -127,6 +101,12 @@ impl<'d> Value<'d> {
         let Some((start, end)) = self.node().key else { return Cow::Borrowed("") };
         let raw = self.document.text.get(start as usize..end as usize).unwrap_or_default();
         unescape(raw, raw.contains('\\')).unwrap_or_default()
+    }
+
+    /// The member's name as it stands, with its quotes; `None` outside objects.
+    pub fn raw_name(&self) -> Option<&'d str> {
+        let (start, end) = self.node().key?;
+        self.document.text.get(start as usize..end as usize)
     }
 
     /// The content of a string, unescaped; `None` for other kinds.
@@ -228,7 +208,7 @@ mod tests {
         let inner = list.elements().nth(1).unwrap().get("b").unwrap();
         assert_eq!(inner.as_str().unwrap(), "xy");
         assert_eq!(inner.raw(), r#""x\u0079""#);
-        assert_eq!(&text[list.member_span()], r#""a" : [1, {"b":"x\u0079"}]"#);
+        assert_eq!(text.get(list.member_span()).unwrap(), r#""a" : [1, {"b":"x\u0079"}]"#);
         assert_eq!(root.get("c").unwrap().kind(), Kind::Null);
         assert!(root.get("d").is_none());
         assert_eq!(root.elements().count(), 0);

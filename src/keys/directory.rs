@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The directory can't be listed.
-    #[error("can't list the key directory {}: {error}", path.display())]
+    #[error("can't list the key directory {}: {error}{}", path.display(), way_out(path, error))]
     List {
         /// The directory.
         path: PathBuf,
@@ -69,6 +69,15 @@ pub enum DirectoryError {
     },
 }
 
+/// What to do about a directory that is not there.
+fn way_out(path: &Path, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        format!("; make it and a key with: kidstamp keys generate --dir {}", path.display())
+    } else {
+        String::new()
+    }
+}
+
 /// Reads every key file of `directory`; the second part are warnings for the operator.
 ///
 /// Names that begin with a dot are skipped (Kubernetes keeps its links there), and so are other files that
@@ -96,7 +105,7 @@ pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), Direct
             }
             Err(NameError::Extension) if path.is_dir() => {}
             Err(error @ NameError::Extension) => {
-                warnings.push(format!("{} is skipped: {error}", path.display()))
+                warnings.push(format!("{} is skipped: {error}", path.display()));
             }
             Err(error) => return Err(DirectoryError::Name { path, error }),
         }

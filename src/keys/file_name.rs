@@ -13,6 +13,9 @@ pub const TIME_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 /// Length of a time in that format.
 const TIME_CHARS: usize = 16;
 
+/// The longest label that is given to a new file.
+const MOST_LABEL_CHARS: usize = 100;
+
 /// A key file's name, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFileName {
@@ -45,6 +48,22 @@ impl KeyFileName {
         let alg = stem.rsplit_once('.').and_then(|(_, alg)| Alg::from_name(alg));
         Ok(Self { active_from: time_before(stem)?, alg })
     }
+
+    /// The name of a PEM file that says the same of the key called `label`, which
+    /// [`KeyFileName::is_label`] accepts.
+    pub fn with_label(&self, label: &str) -> String {
+        let time = self.active_from.and_then(|from| Timestamp::from_second(from).ok());
+        let time = time.map(|time| format!("{}-", time.strftime(TIME_FORMAT))).unwrap_or_default();
+        let alg = self.alg.map(|alg| format!(".{alg}")).unwrap_or_default();
+        format!("{time}{label}{alg}.pem")
+    }
+
+    /// True if a file name can hold `text` without saying anything else by it.
+    pub fn is_label(text: &str) -> bool {
+        let named = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let length = 1..=MOST_LABEL_CHARS;
+        named && length.contains(&text.len()) && matches!(time_before(text), Ok(None))
+    }
 }
 
 fn time_before(stem: &str) -> Result<Option<i64>, NameError> {
@@ -66,6 +85,26 @@ fn time_before(stem: &str) -> Result<Option<i64>, NameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_put_together_is_taken_apart_again() {
+        for active_from in [None, Some(0), Some(1_796_083_200)] {
+            for alg in [None, Some(Alg::Ps256)] {
+                let parts = KeyFileName { active_from, alg };
+                let name = parts.with_label("a-B_9");
+                assert_eq!(KeyFileName::parse(&name), Ok(parts), "{name}");
+            }
+        }
+        assert_eq!(KeyFileName { active_from: None, alg: None }.with_label("main"), "main.pem");
+        for label in ["a", "kidstamp", "2026-main", "-", "_"] {
+            assert!(KeyFileName::is_label(label), "{label}");
+        }
+        let time = "20261301T000000Z-a";
+        for label in ["", ".a", "a.PS256", "a/b", "..", "a b", "é", "a\n", time, &"a".repeat(101)]
+        {
+            assert!(!KeyFileName::is_label(label), "{label}");
+        }
+    }
 
     #[test]
     fn names_are_taken_apart() {

@@ -8,7 +8,8 @@ use super::worker::Worker;
 use crate::admin::TokenOutcome;
 use crate::clock;
 use crate::token::{
-    Decision, PassReason, ResignReason, TokenResponse, Unsigned, Unverified, decide,
+    Decision, PassReason, ResignReason, TokenResponse, UnreadableResponse, Unsigned, Unverified,
+    decide,
 };
 use crate::upstream::{Route, Snapshot};
 use bytes::Bytes;
@@ -95,7 +96,7 @@ async fn treat_body(
     mut snapshot: Arc<Snapshot>,
     body: &[u8],
 ) -> Result<(String, &'static str), &'static str> {
-    let response = TokenResponse::parse(body).map_err(|unreadable| unreadable.name())?;
+    let response = TokenResponse::parse(body).map_err(UnreadableResponse::name)?;
     let token = response.id_token().ok_or("no_id_token")?;
     let mut refreshed = false;
     let (unsigned, reason) = loop {

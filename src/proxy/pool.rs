@@ -121,7 +121,7 @@ impl Lease {
     }
 }
 
-/// A copy of a request that may safely be sent twice.
+/// A copy of a request that may safely be sent twice; what it lacks is the case of the names of its fields.
 fn spare(request: &Request<Body>) -> Option<Request<Body>> {
     let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !idempotent || !matches!(request.body(), Body::Empty) {
@@ -131,7 +131,6 @@ fn spare(request: &Request<Body>) -> Option<Request<Body>> {
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
     Some(copy)
 }
 

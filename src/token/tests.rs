@@ -82,7 +82,7 @@ fn laundering() {
         match (vector["want"].as_str().unwrap(), decision) {
             ("pass", Decision::Pass(_)) => {}
             ("resign", Decision::Resign(unsigned, _)) => {
-                check_resigned(id, text, &unsigned.sign().unwrap(), &vector)
+                check_resigned(id, text, &unsigned.sign().unwrap(), &vector);
             }
             (want, other) => panic!("{id}: wanted {want}, got {other:?}"),
         }

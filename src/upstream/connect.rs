@@ -117,7 +117,7 @@ impl Connector {
     }
 
     /// Opens a connection and starts HTTP/1.1 on it. Its driver runs as a local task, so this must be
-    /// called inside a [`tokio::task::LocalSet`].
+    /// called where there are such: in a `LocalSet` or a `LocalRuntime`.
     pub async fn open<B>(&self) -> Result<SendRequest<B>, ConnectError>
     where
         B: hyper::body::Body + 'static,

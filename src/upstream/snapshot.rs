@@ -277,3 +277,6 @@ fn publishable(body: String, from: &Ingredients<'_>) -> PublishedKeys {
         body: Bytes::from(body),
     }
 }
+
+#[cfg(test)]
+mod vectors;

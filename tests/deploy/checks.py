@@ -15,6 +15,7 @@ import tomllib
 import traceback
 from fnmatch import fnmatch
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -359,10 +360,10 @@ def commands_exist(deploy):
             commands += [service["healthcheck"]["test"][2:]] if "healthcheck" in service else []
     commands.append(deploy.sidecar["args"])
     commands += [probe["exec"]["command"][1:] for name, probe in deploy.sidecar.items() if name.endswith("Probe")]
-    readme = (DEPLOY / "README.md").read_text()
-    commands += [line.split() for line in re.findall(r"^kidstamp (.+)$", readme, flags=re.M)]
+    blocks = "".join(re.findall(r"^ *```\n(.*?)^ *```", (DEPLOY / "README.md").read_text(), flags=re.M | re.S))
+    commands += [line.split() for line in re.findall(r"^ *kidstamp (.+)$", blocks, flags=re.M)]
     for command in commands:
-        words = [word for word in command if re.fullmatch(r"[a-z]+", word)]
+        words = list(takewhile(lambda word: not word.startswith("-"), command))
         usage = run(binary, *words, "--help")
         for flag in (word for word in command if word.startswith("-")):
             expect(re.search(rf"(^|[\s,]){flag}\b", usage), f"kidstamp {' '.join(words)} has no {flag}")

@@ -95,18 +95,18 @@ class Container:
     @contextmanager
     def serve(self):
         with self.stderr.open("wb") as log:
-            process = subprocess.Popen([self.binary, "serve"], **self.options(), stdout=log, stderr=log)
+            self.process = subprocess.Popen([self.binary, "serve"], **self.options(), stdout=log, stderr=log)
         try:
-            yield process
+            yield self.process
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
 
     def until(self, *arguments, succeeds=True):
         end = time.monotonic() + 20
         while (self.run(*arguments).returncode == 0) != succeeds:
-            if time.monotonic() > end:
+            if time.monotonic() > end or self.process.poll() is not None:
                 raise Failed(f"kidstamp {' '.join(arguments)} never {'succeeds' if succeeds else 'fails'}: {self.log()}")
             time.sleep(0.1)
 
@@ -144,7 +144,7 @@ def secret(box, folder):
     file. The folder has no write protection of its own; the mount, which this can't imitate, is read-only."""
     made = box.folder / "made"
     made.mkdir(mode=0o700)
-    done = subprocess.run([box.binary, "keys", "generate", "--keys", str(made)], env={}, text=True, capture_output=True)
+    done = subprocess.run([box.binary, "keys", "generate", "--dir", str(made)], env={}, text=True, capture_output=True)
     expect(done.returncode == 0, f"kidstamp keys generate: {done.stdout}{done.stderr}")
     version = folder / "..2026_11_23_10_00_00.1"
     version.mkdir(parents=True)

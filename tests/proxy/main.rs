@@ -33,6 +33,7 @@ mod restore;
 mod streaming;
 mod token;
 mod token_passes;
+mod upstream_tls;
 
 pub(crate) use client::{Client, Response};
 pub(crate) use gate::{Gate, eventually};

@@ -4,7 +4,7 @@ use crate::client::{Client, Response};
 use crate::gate::eventually;
 use crate::tokens::Key;
 use crate::upstream::Upstream;
-use kidstamp::config::{self, Override, Overrides};
+use kidstamp::config::{self, KnownRule, Override, Overrides};
 use kidstamp::proxy::{self, Running};
 use std::fs;
 use std::net::SocketAddr;
@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     issuers: String,
     key: Option<String>,
     upstream: SocketAddr,
+    scheme: &'static str,
     folder: TempDir,
 }
 
@@ -41,6 +42,12 @@ impl Setup {
     /// Other issuers than the one that the upstream has by itself. `KEYS` becomes the key directory.
     pub(crate) fn with_issuers(mut self, issuers: &str) -> Self {
         self.issuers = issuers.to_owned();
+        self
+    }
+
+    /// The upstream speaks TLS.
+    pub(crate) fn over_tls(mut self) -> Self {
+        self.scheme = "https";
         self
     }
 
@@ -59,7 +66,8 @@ impl Setup {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "server.listen = \"127.0.0.1:0\"\nserver.admin = \"127.0.0.1:0\"\nserver.workers = 1\n\
-             upstream.url = \"http://{}\"\n{}\n{}",
+             upstream.url = \"{}://{}\"\n{}\n{}",
+            self.scheme,
             self.upstream,
             self.settings,
             self.issuers.replace("KEYS", keys.to_str().unwrap()),
@@ -83,7 +91,8 @@ impl Setup {
             config: Some(Override::from_flag("--config", file.to_str().unwrap())),
             ..Overrides::default()
         };
-        let rules: Vec<&str> = kidstamp::rules::jwks::rules().map(|rule| rule.id).collect();
+        let rules: Vec<KnownRule<'_>> =
+            kidstamp::rules::jwks::rules().map(KnownRule::from).collect();
         let config = config::load(&overrides, &rules).expect("a valid configuration");
         let running = proxy::start(config).expect("kidstamp starts");
         let admin = running.admin().expect("an admin address");
@@ -103,6 +112,7 @@ impl Sidecar {
             issuers: "[[issuer]]\nissuer = \"https://idp.test\"\nkeys = \"KEYS\"\n".to_owned(),
             key: None,
             upstream,
+            scheme: "http",
             folder: tempfile::tempdir().unwrap(),
         }
     }

@@ -6,8 +6,8 @@
 //! **What is changed:** one of the two stays, the one for signatures before others. Two entries for
 //! signatures that each have a good `kid` of their own both stay: tokens may name either.
 
-use super::{Key, KeySet, Report};
-use crate::jose::{Kid, PublicKey};
+use super::{Key, KeySet, Options, Report, kid_malformed};
+use crate::jose::Kid;
 use crate::rules::{Rule, Setting};
 
 pub(super) static RULE: Rule = Rule {
@@ -19,27 +19,34 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
-    let mut seen: Vec<(PublicKey, Key<'d>)> = Vec::new();
+    let mut seen: Vec<(String, Key<'d>)> = Vec::new();
     let mut keys: Vec<Key<'d>> = set.elements().collect();
     // Signature keys first, so that they are the ones that stay.
     keys.sort_by_key(|key| !key.is_for_signatures());
     for key in keys {
-        let Some(public) = key.public() else { continue };
-        let twin =
-            seen.iter().find(|(other, kept)| *other == public && !both_are_needed(*kept, key));
+        let Some(thumbprint) = key.thumbprint() else { continue };
+        let twin = seen.iter().find(|(other, kept)| {
+            *other == thumbprint && !both_are_needed(set.options, *kept, key)
+        });
         if let Some((_, kept)) = twin {
             let detail = format!("the same key as {}", kept.pointer(None));
             set.drop(report, key, detail);
         } else {
-            seen.push((public, key));
+            seen.push((thumbprint, key));
         }
     }
 }
 
-fn both_are_needed(one: Key<'_>, other: Key<'_>) -> bool {
+/// Tokens may name either of two good key IDs; where one of them is to become the thumbprint, they would end as
+/// one.
+fn both_are_needed(options: &Options, one: Key<'_>, other: Key<'_>) -> bool {
     match (Kid::of(one.value), Kid::of(other.value)) {
         (Kid::Text(one_kid), Kid::Text(other_kid)) => {
-            one_kid != other_kid && one.is_for_signatures() == other.is_for_signatures()
+            let stay = |kid: &String| !options.stamp_all && !kid_malformed::is_malformed(kid);
+            one_kid != other_kid
+                && one.is_for_signatures() == other.is_for_signatures()
+                && stay(&one_kid)
+                && stay(&other_kid)
         }
         _ => false,
     }
@@ -47,8 +54,9 @@ fn both_are_needed(one: Key<'_>, other: Key<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{repaired, silent};
-    use super::RULE;
+    use super::super::testing::{repaired, repaired_with, silent};
+    use super::{Options, RULE};
+    use std::slice::from_ref;
 
     #[test]
     fn fixtures() {
@@ -56,9 +64,18 @@ mod tests {
         let set = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
         let (plain, sig, enc) =
             (key(""), key(r#","use":"sig","kid":"a""#), key(r#","use":"enc","kid":"a""#));
-        repaired(&RULE, &set(&[plain.clone(), plain.clone()]), &set(&[plain.clone()]));
-        repaired(&RULE, &set(&[enc, sig.clone()]), &set(&[sig.clone()]));
-        repaired(&RULE, &set(&[plain, sig.clone()]), &set(&[sig.clone()]));
-        silent(&RULE, &set(&[sig, key(r#","use":"sig","kid":"b""#)]));
+        repaired(&RULE, &set(&[plain.clone(), plain.clone()]), &set(from_ref(&plain)));
+        repaired(&RULE, &set(&[enc, sig.clone()]), &set(from_ref(&sig)));
+        repaired(&RULE, &set(&[plain, sig.clone()]), &set(from_ref(&sig)));
+        let other = key(r#","use":"sig","kid":"b""#);
+        silent(&RULE, &set(&[sig.clone(), other.clone()]));
+        let options = Options { stamp_all: true, ..Options::default() };
+        repaired_with(&RULE, &options, &set(&[sig.clone(), other]), &set(from_ref(&sig)));
+        let malformed = key(r#","use":"sig","kid":"a\n""#);
+        repaired(&RULE, &set(&[sig.clone(), malformed]), &set(from_ref(&sig)));
+        let unknown = |members: &str| format!(r#"{{"kty":"X","a":"1"{members}}}"#);
+        let (one, two) = (unknown(r#","b":1"#), unknown(r#","b":2"#));
+        repaired(&RULE, &set(&[one.clone(), one.clone()]), &set(from_ref(&one)));
+        silent(&RULE, &set(&[one, two]));
     }
 }

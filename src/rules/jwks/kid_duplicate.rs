@@ -20,13 +20,15 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
-    let mut owners: HashMap<String, (usize, bool)> = HashMap::new();
+    // By kid: the place of its owner, and why that key keeps it: it is its thumbprint, it signs.
+    let mut owners: HashMap<String, (usize, (bool, bool))> = HashMap::new();
     for key in set.elements() {
         let Kid::Text(kid) = Kid::of(key.value) else { continue };
-        let signs = key.is_for_signatures();
-        let owner = owners.entry(kid).or_insert((key.place, signs));
-        if signs && !owner.1 {
-            *owner = (key.place, signs);
+        // Another key of that kid gets its own thumbprint, but this one would only get the same kid again.
+        let claim = (key.thumbprint().as_ref() == Some(&kid), key.is_for_signatures());
+        let owner = owners.entry(kid).or_insert((key.place, claim));
+        if claim > owner.1 {
+            *owner = (key.place, claim);
         }
     }
     for key in set.elements() {
@@ -57,6 +59,16 @@ mod tests {
             &RULE,
             &format!(r#"{{"keys":[{{"kid":"a","kty":"X"}},{{"kid":"a",{ED25519}}}]}}"#),
             &format!(r#"{{"keys":[{{"kid":"a","kty":"X"}},{{"kid":"{ED25519_KID}",{ED25519}}}]}}"#),
+        );
+        let x = "GKqcKejo4UCtQSlqgAxMKizN3_nSyx6pEmADmL4wFRY";
+        repaired(
+            &RULE,
+            &format!(
+                r#"{{"keys":[{{"kid":"{ED25519_KID}","use":"sig","kty":"X"}},{{"kid":"{ED25519_KID}",{ED25519}}}]}}"#
+            ),
+            &format!(
+                r#"{{"keys":[{{"kid":"{x}","use":"sig","kty":"X"}},{{"kid":"{ED25519_KID}",{ED25519}}}]}}"#
+            ),
         );
         silent(&RULE, &format!(r#"{{"keys":[{{"kid":"a","kty":"X"}},{{"kid":"A",{ED25519}}}]}}"#));
     }

@@ -23,11 +23,15 @@ const MOST_BYTES: usize = 128;
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
     for key in set.elements() {
         if let Kid::Text(kid) = Kid::of(key.value)
-            && (kid.len() > MOST_BYTES || kid.chars().any(char::is_control))
+            && is_malformed(&kid)
         {
             key.stamp(report, format!("a kid of {} bytes, or with control characters", kid.len()));
         }
     }
+}
+
+pub(super) fn is_malformed(kid: &str) -> bool {
+    kid.len() > MOST_BYTES || kid.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ impl<'d> KeySet<'d> {
     /// Takes `key` out of the published set.
     fn drop(&self, report: &mut Report<'d>, key: Key<'d>, detail: impl Into<String>) {
         report.found(key.pointer(None), detail, Effect::Dropped, |edits| {
-            edits.remove(self.keys, key.value)
+            edits.remove(self.keys, key.value);
         });
     }
 }

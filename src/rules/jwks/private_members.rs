@@ -40,7 +40,7 @@ pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
         } else {
             report.compromised.extend(key.public());
             report.found(key.pointer(None), detail, Effect::Compromised, |edits| {
-                edits.remove(set.keys, key.value)
+                edits.remove(set.keys, key.value);
             });
         }
     }

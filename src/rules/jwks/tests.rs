@@ -179,8 +179,10 @@ fn key_set() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_set_is_repaired_once_and_for_all(text in key_set(), publish_compromised: bool) {
-        let options = Options { publish_compromised, ..Options::default() };
+    fn any_set_is_repaired_once_and_for_all(
+        text in key_set(), publish_compromised: bool, stamp_all: bool,
+    ) {
+        let options = Options { publish_compromised, stamp_all, ..Options::default() };
         if let Ok(set) = repair(&text, &options) {
             prop_assert_eq!(undone(&set), text.clone(), "output minus edits is the input");
             if set.findings.is_empty() {
