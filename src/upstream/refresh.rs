@@ -62,6 +62,8 @@ pub struct IssuerStatus {
     pub fetched: Option<i64>,
     /// Why the last attempt failed.
     pub error: Option<String>,
+    /// True if the provider answered the last attempt, with whatever.
+    pub answered: bool,
     /// Attempts that succeeded, and that failed.
     pub attempts: (u64, u64),
     /// What the rules found in the current documents.
@@ -106,9 +108,13 @@ impl Refresher {
     }
 
     /// Asks for the documents of every issuer that has none yet, and waits at most `patience` for each.
+    ///
+    /// Not where the provider does answer, but with documents that are of no use: waiting would not make them
+    /// better, and requests that need no repair would come late for as long as that lasts.
     pub async fn refresh_missing(&self, patience: Duration) {
         for (index, shared) in self.issuers.iter().enumerate() {
-            if shared.status().fetched.is_none() {
+            let status = shared.status();
+            if status.fetched.is_none() && !status.answered {
                 self.refresh(index, patience).await;
             }
         }
@@ -141,6 +147,14 @@ enum RefreshError {
     Snapshot(#[from] SnapshotError),
     #[error("the bridge key can't be made: {0}")]
     Key(#[from] crate::jose::KeyError),
+}
+
+impl RefreshError {
+    /// True if nothing came from the provider at all.
+    fn is_silence(&self) -> bool {
+        use FetchError::{Connect, Http, Timeout};
+        matches!(self, Self::Fetch(Connect(_) | Http { .. } | Timeout { .. }))
+    }
 }
 
 /// Loads the bridge keys of every issuer: what is wrong with them must stop the start.
@@ -263,7 +277,7 @@ impl Task {
                     pause
                 }
             };
-            self.note(result.err().map(|problem| problem.to_string()));
+            self.note(result.err());
             self.refresher_of_this().attempts.send_modify(|count| *count += 1);
             self.wait(started, started + pause).await;
         }
@@ -472,7 +486,7 @@ impl Task {
         }
     }
 
-    fn note(&self, problem: Option<String>) {
+    fn note(&self, problem: Option<RefreshError>) {
         let retain = self.config.keys.retain;
         let keys = self.ring.states(clock::now(), retain);
         let keys = keys
@@ -491,7 +505,8 @@ impl Task {
             }
             status.issuer = self.learned_issuer.clone();
             status.fetched = self.known.as_ref().map(|documents| documents.fetched);
-            status.error = problem;
+            status.answered = !problem.as_ref().is_some_and(RefreshError::is_silence);
+            status.error = problem.map(|problem| problem.to_string());
             status.findings = findings.unwrap_or_default();
             status.keys = keys;
         });
