@@ -60,6 +60,44 @@ fn for_each_bad_set(attempt: impl Fn(&str, Answer) + Sync) {
 }
 
 #[test]
+fn a_key_set_that_is_bad_at_first_becomes_502_and_then_good() {
+    for_each_bad_set(|name, bad| {
+        let upstream = Upstream::start();
+        upstream.on("/jwks.json", bad);
+        let sidecar = Sidecar::before(&upstream).start_blind();
+        let response = sidecar.client().get("/jwks.json");
+        assert_eq!(response.status, 502, "{name}: {response:?}");
+        response.assert_refused(502, "no_key_set");
+        let (status, reason) = sidecar.admin("/readyz");
+        assert_eq!(status, 503, "{name}");
+        assert!(reason.contains("jwks") || reason.contains("key set"), "{name}: {reason}");
+        upstream.publish(&[Key::idp().jwk("")]);
+        eventually("the good set is served", || {
+            let response = sidecar.client().get("/jwks.json");
+            let kid = Key::idp().thumbprint();
+            (response.status == 200 && response.text().contains(&kid)).then_some(())
+        });
+        assert!(upstream.requests().is_empty(), "{name}: the provider's own set was passed on");
+    });
+}
+
+#[test]
+fn other_requests_pass_at_once_while_there_is_no_key_set() {
+    let upstream = Upstream::start();
+    upstream.on("/jwks.json", Answer::ok("text/html", "<html>"));
+    let sidecar = Sidecar::before(&upstream).start_blind();
+    assert_eq!(sidecar.client().get("/jwks.json").status, 502);
+    let before = upstream.fetches_of("/jwks.json").len();
+    for _ in 0..20 {
+        assert_eq!(sidecar.client().get("/login").text(), "ok");
+        assert_eq!(sidecar.client().get("/userinfo").text(), "ok");
+    }
+    // Each of them would ask for one more attempt, and wait for it.
+    let attempts = upstream.fetches_of("/jwks.json").len() - before;
+    assert!(attempts < 20, "{attempts} attempts for 40 requests");
+}
+
+#[test]
 fn the_last_good_set_stays_while_the_provider_has_a_bad_one() {
     for_each_bad_set(|name, bad| {
         let upstream = Upstream::start();
@@ -123,6 +161,33 @@ fn a_provider_that_is_down_at_start_may_come_later() {
     sidecar.await_ready();
     assert_eq!(sidecar.client().get("/x").text(), "ok");
     assert!(sidecar.jwks().contains(&Key::idp().thumbprint()));
+}
+
+/// Of two issuers, one that can't be read must not make the other one wait.
+#[test]
+fn an_issuer_without_documents_holds_up_no_other() {
+    let upstream = Upstream::start();
+    let broken = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    upstream.on("/b/.well-known/openid-configuration", Answer::raw(broken));
+    let sidecar = Sidecar::before(&upstream)
+        .with_issuers(
+            "[[issuer]]\nissuer = \"https://idp.test\"\nkeys = \"KEYS\"\n\
+             [[issuer]]\nissuer = \"https://idp.test/b\"\nephemeral_key = true\n",
+        )
+        .start_blind();
+    eventually("the first issuer is ready", || {
+        (sidecar.client().get("/jwks.json").status == 200).then_some(())
+    });
+    let before = upstream.fetches_of("/b/.well-known/openid-configuration").len();
+    for _ in 0..5 {
+        assert_eq!(sidecar.client().get("/userinfo").status, 200);
+        sidecar.jwks();
+        let response = sidecar.client().post_form("/token", "grant_type=x");
+        assert_eq!(tokens::verify(&id_token_of(&response.text()), &sidecar.jwks()), Ok(()));
+    }
+    // Each request would ask for one more attempt, and wait for it.
+    let attempts = upstream.fetches_of("/b/.well-known/openid-configuration").len() - before;
+    assert!(attempts < 5, "{attempts} attempts for 15 requests of the issuer that is well");
 }
 
 fn unready(discovery: &str) -> (Upstream, Sidecar, String) {
