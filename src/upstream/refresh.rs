@@ -9,7 +9,7 @@ use super::connect::Connector;
 use super::fetch::{FetchError, Fetched, Forwarding, fetch};
 use super::metadata::{Metadata, MetadataError, unsupported_front_channel};
 use super::publication::Publication;
-use super::site::{Site, discovery_path};
+use super::site::{Known, Site, discovery_path};
 use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
 use crate::clock;
 use crate::config::{Issuer, KeySource, Origin, ValidConfig};
@@ -89,9 +89,8 @@ impl Refresher {
             attempts: watch::Sender::new(0),
             status: Mutex::default(),
         };
-        let nothing = vec![None; issuers.len()];
         Self {
-            site: ArcSwap::from_pointee(Site::new(issuers, &nothing)),
+            site: ArcSwap::from_pointee(Site::new(issuers, &[])),
             issuers: issuers.iter().map(|_| shared()).collect(),
         }
     }
@@ -205,13 +204,14 @@ impl Background {
 
     /// Starts a task for each issuer on the current [`tokio::task::LocalSet`].
     pub fn spawn(self) {
-        let snapshots = Rc::new(RefCell::new(vec![None; self.config.issuers.len()]));
+        let nothing = self.config.issuers.iter().map(|_| Known::default()).collect();
+        let all = Rc::new(RefCell::new(nothing));
         for (index, ring) in self.rings.into_iter().enumerate() {
             let task = Task {
                 config: Arc::clone(&self.config),
                 connector: self.connector.clone(),
                 refresher: Arc::clone(&self.refresher),
-                snapshots: Rc::clone(&snapshots),
+                all: Rc::clone(&all),
                 index,
                 ring,
                 keys_error: None,
@@ -228,7 +228,8 @@ struct Task {
     config: Arc<ValidConfig>,
     connector: Connector,
     refresher: Arc<Refresher>,
-    snapshots: Rc<RefCell<Vec<Option<Arc<Snapshot>>>>>,
+    /// What is known of every issuer.
+    all: Rc<RefCell<Vec<Known>>>,
     index: usize,
     ring: KeyRing,
     keys_error: Option<String>,
@@ -342,6 +343,7 @@ impl Task {
             Some(external) => Forwarding::new(&external),
             None => forwarding,
         };
+        self.make_paths_known(&metadata);
         let jwks = fetch(&self.connector, &forwarding, &metadata.jwks, FETCH_TIMEOUT).await?;
         if issuer.keys == KeySource::Ephemeral {
             self.make_ephemeral_keys(&jwks.body, &metadata)?;
@@ -362,6 +364,16 @@ impl Task {
         self.learned_issuer =
             self.known.as_ref().map(|documents| documents.metadata.issuer.clone());
         Ok(())
+    }
+
+    /// Tells the paths as soon as they are known, whatever becomes of the key set.
+    fn make_paths_known(&self, metadata: &Metadata) {
+        let mut all = self.all.borrow_mut();
+        let Some(known) = all.get_mut(self.index) else { return };
+        if known.metadata.as_ref() != Some(metadata) {
+            known.metadata = Some(metadata.clone());
+            self.refresher.site.store(Arc::new(Site::new(&self.config.issuers, &all)));
+        }
     }
 
     /// The discovery document; `None` if there is none and the configuration says enough without it.
@@ -430,12 +442,12 @@ impl Task {
             fetched: known.fetched,
         };
         let snapshot = Arc::new(Snapshot::build(&ingredients, &mut self.publication)?);
-        let mut snapshots = self.snapshots.borrow_mut();
-        if let Some(place) = snapshots.get_mut(self.index) {
-            self.tell_news(place.as_deref(), &snapshot);
-            *place = Some(snapshot);
+        let mut all = self.all.borrow_mut();
+        if let Some(known) = all.get_mut(self.index) {
+            self.tell_news(known.snapshot.as_deref(), &snapshot);
+            known.snapshot = Some(snapshot);
         }
-        self.refresher.site.store(Arc::new(Site::new(&config.issuers, &snapshots)));
+        self.refresher.site.store(Arc::new(Site::new(&config.issuers, &all)));
         Ok(())
     }
 
@@ -492,12 +504,9 @@ impl Task {
         let keys = keys
             .map(|(key, state)| (key.key.kid().to_owned(), key.key.alg().name(), state.name()))
             .collect();
-        let findings = self
-            .snapshots
-            .borrow()
-            .get(self.index)
-            .and_then(Option::as_ref)
-            .map(|s| s.findings.clone());
+        let all = self.all.borrow();
+        let snapshot = all.get(self.index).and_then(|known| known.snapshot.as_ref());
+        let findings = snapshot.map(|snapshot| snapshot.findings.clone());
         self.refresher_of_this().update(|status| {
             match &problem {
                 None => status.attempts.0 += 1,
