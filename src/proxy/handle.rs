@@ -54,7 +54,8 @@ async fn answer(
     let refused = |refusal: Refusal| {
         (refusal.response(), Account { endpoint: Endpoint::Other, decision: Some(refusal.name()) })
     };
-    if let Err(refusal) = hygiene::check(&request, &worker.via_name) {
+    let max_head = worker.config.server.limits.header_bytes;
+    if let Err(refusal) = hygiene::check(&request, &worker.via_name, max_head) {
         return refused(refusal);
     }
     if request.uri().path() == "*" {

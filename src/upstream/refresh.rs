@@ -13,12 +13,13 @@ use super::site::{Site, discovery_path};
 use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
 use crate::clock;
 use crate::config::{Issuer, KeySource, Origin, ValidConfig};
-use crate::keys::{DirectoryError, KeyRing, load_directory};
+use crate::keys::{DirectoryError, KeyRing, check_distinct, load_directory};
 use crate::rules::{Effect, Finding};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -144,15 +145,25 @@ enum RefreshError {
 
 /// Loads the bridge keys of every issuer: what is wrong with them must stop the start.
 fn first_rings(config: &ValidConfig) -> Result<Vec<KeyRing>, DirectoryError> {
-    let rings = config.issuers.iter().map(|issuer| match &issuer.keys {
-        KeySource::Directory(path) => {
-            let (ring, warnings) = load_directory(path)?;
-            warnings.iter().for_each(|warning| warn!("{warning}"));
-            Ok(ring)
-        }
-        KeySource::Ephemeral | KeySource::None => Ok(KeyRing::default()),
-    });
-    rings.collect()
+    let mut rings = Vec::new();
+    for issuer in &config.issuers {
+        let KeySource::Directory(path) = &issuer.keys else {
+            rings.push(KeyRing::default());
+            continue;
+        };
+        let (ring, warnings) = load_directory(path)?;
+        warnings.iter().for_each(|warning| warn!("{warning}"));
+        rings.push(ring);
+    }
+    let sources = config.issuers.iter().zip(&rings);
+    let owned: Vec<(&Path, &KeyRing)> = sources
+        .filter_map(|(issuer, ring)| match &issuer.keys {
+            KeySource::Directory(path) => Some((path.as_path(), ring)),
+            KeySource::Ephemeral | KeySource::None => None,
+        })
+        .collect();
+    check_distinct(&owned)?;
+    Ok(rings)
 }
 
 /// The background before it runs; may go to the thread that it is to run on.

@@ -284,3 +284,6 @@ fn publishable(body: String, from: &Ingredients<'_>) -> PublishedKeys {
         body: Bytes::from(body),
     }
 }
+
+#[cfg(test)]
+mod vectors;
