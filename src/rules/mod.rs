@@ -7,7 +7,11 @@
 //!
 //! Rules never do I/O, never look at the clock, and never write a document out anew.
 
+pub mod claims;
 pub mod jwks;
+mod layer;
+
+pub use layer::{Repaired, Unrepairable};
 
 use crate::jose::PublicKey;
 use crate::json::{self, Edits, Splice};
@@ -36,6 +40,22 @@ pub struct Rule {
     pub default: Setting,
     /// True where the configuration must not say otherwise: what the rule keeps back gives secrets away.
     pub fixed: bool,
+}
+
+impl Rule {
+    /// What is done about the flaw, where `settings` differ from the defaults.
+    pub fn setting(&self, settings: &Settings) -> Setting {
+        if self.fixed {
+            self.default
+        } else {
+            settings.get(self.id).copied().unwrap_or(self.default)
+        }
+    }
+}
+
+/// Every rule of every layer.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    jwks::rules().chain(claims::rules())
 }
 
 /// What a finding led to.
