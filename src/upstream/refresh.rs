@@ -457,7 +457,7 @@ impl Task {
             if before.is_some_and(|before| before.findings.contains(finding)) {
                 continue;
             }
-            let Finding { rule, pointer, detail, effect } = finding;
+            let Finding { rule, pointer, detail, effect, .. } = finding;
             if *effect == Effect::Compromised {
                 error!(
                     issuer = self.name(),
