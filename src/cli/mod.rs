@@ -14,7 +14,7 @@ mod inspect;
 mod keys;
 mod lint;
 mod output;
-mod rules;
+mod rulebook;
 mod serve;
 mod thumbprint;
 
@@ -31,11 +31,11 @@ pub use init::Init;
 pub use inspect::Inspect;
 pub use keys::{Generate, KeysCommand, List};
 pub use lint::Lint;
-pub use rules::Rules;
+pub use rulebook::Rules;
 pub use thumbprint::Thumbprint;
 
 use crate::config::KnownRule;
-use crate::rules::jwks;
+use crate::rules;
 
 /// Makes strict OpenID Connect relying parties accept a legacy provider.
 #[derive(Debug, Parser)]
@@ -84,7 +84,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(flags) => demo::run(&flags),
         Command::Lint(lint) => lint::run(&lint),
         Command::Init(init) => init::run(&init),
-        Command::Rules(rules) => rules::run(&rules),
+        Command::Rules(wanted) => rulebook::run(&wanted),
         Command::Fix(fix) => fix::run(&fix),
         Command::Thumbprint(thumbprint) => thumbprint::run(&thumbprint),
         Command::Inspect(inspect) => inspect::run(&inspect),
@@ -96,5 +96,5 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// The rules that `[rules]` may name.
 fn known_rules() -> Vec<KnownRule<'static>> {
-    jwks::rules().map(KnownRule::from).collect()
+    rules::all().map(KnownRule::from).collect()
 }

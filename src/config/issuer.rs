@@ -102,7 +102,8 @@ fn read(
     let revocation_endpoint = url("revocation_endpoint");
     let end_session_endpoint = url("end_session_endpoint");
     let authorization_endpoint = url("authorization_endpoint");
-    let audiences = audiences(&mut keys);
+    let audiences = texts(&mut keys, "audiences", "all are allowed");
+    let aliases = texts(&mut keys, "aliases", "the issuer has one name");
     let key_source = key_source(&mut keys, outside);
     let known_keys = known_keys(&mut keys);
     keys.close();
@@ -127,6 +128,7 @@ fn read(
                 end_session_endpoint: plain(end_session_endpoint?),
                 authorization_endpoint: plain(authorization_endpoint?),
             },
+            aliases: plain(aliases?).unwrap_or_default(),
             audiences: plain(audiences?).unwrap_or_default(),
             keys: key_source,
             known_keys: known_keys?,
@@ -158,12 +160,12 @@ fn known_key(mut keys: Section<'_, '_>, at: &Source) -> Result<KnownKey, Reporte
     Ok(KnownKey { thumbprint: thumbprint?.value, kid: plain(kid?), alg: plain(alg?) })
 }
 
-fn audiences(keys: &mut Section<'_, '_>) -> Optional<Vec<String>> {
-    const KEY: &str = "audiences";
-    let given = keys.given(KEY, None, value::texts)?;
+/// A list of texts, whose absence means `unset`.
+fn texts(keys: &mut Section<'_, '_>, key: &'static str, unset: &str) -> Optional<Vec<String>> {
+    let given = keys.given(key, None, value::texts)?;
     match &given {
-        Some(given) => keys.note(KEY, &given.value, &given.source),
-        None => keys.reader.record.unset(KEY, "all are allowed"),
+        Some(given) => keys.note(key, &given.value, &given.source),
+        None => keys.reader.record.unset(key, unset),
     }
     Ok(given)
 }

@@ -115,6 +115,8 @@ pub struct Issuer {
     pub external_url: Option<Origin>,
     /// What wins over the discovery document.
     pub metadata: ConfiguredMetadata,
+    /// Other values of `iss` that the IdP writes into this issuer's tokens or metadata.
+    pub aliases: Vec<String>,
     /// The audiences whose tokens are re-signed; empty allows all.
     pub audiences: Vec<String>,
     /// The bridge keys.

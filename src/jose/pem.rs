@@ -1,10 +1,10 @@
-//! PEM (RFC 7468): public keys and certificates in, PEM out.
+//! PEM (RFC 7468): the public keys of keys and certificates.
 
 use super::jwk::{Curve, PublicKey};
 use super::sign::{KeyError, SigningKey};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::UintRef;
-use x509_cert::der::pem::{self, LineEnding};
+use x509_cert::der::pem;
 use x509_cert::der::{Decode as _, Reader as _, SliceReader};
 use x509_cert::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
@@ -127,9 +127,4 @@ fn rsa_public_key(der: &[u8]) -> Option<PublicKey> {
         })
         .ok()?;
     Some(PublicKey::Rsa { n, e })
-}
-
-/// `der` as a PEM block.
-pub(super) fn encode(label: &str, der: &[u8]) -> Option<String> {
-    pem::encode_string(label, LineEnding::LF, der).ok()
 }

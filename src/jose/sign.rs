@@ -17,6 +17,7 @@ use aws_lc_rs::signature::{
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use std::fmt;
+use x509_cert::der::pem::{self, LineEnding};
 use zeroize::Zeroizing;
 
 /// A private key and the one algorithm that it signs with.
@@ -218,7 +219,9 @@ impl SigningKey {
                 Zeroizing::new(pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec())
             }
         };
-        super::pem::encode("PRIVATE KEY", &der).map(Zeroizing::new).ok_or(KeyError::Failed)
+        pem::encode_string("PRIVATE KEY", LineEnding::LF, &der)
+            .map(Zeroizing::new)
+            .map_err(|_| KeyError::Failed)
     }
 
     /// Signs `message`; the signature is in JOSE form (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).

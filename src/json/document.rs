@@ -1,35 +1,9 @@
 //! A parsed text: values that know where they stand in it.
 
+use super::node::{Kind, Node};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
 use std::borrow::Cow;
 use std::ops::Range;
-
-/// The six kinds of JSON value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool,
-    /// A number, of any size and precision: only its text is kept.
-    Number,
-    /// A string.
-    String,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
-}
-
-/// One value: its place in the text, the place of its name, and the node that follows its subtree.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) key: Option<(u32, u32)>,
-    pub(super) after: u32,
-}
 
 /// A JSON text together with the places of its values.
 #[derive(Debug)]

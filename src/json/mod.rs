@@ -10,8 +10,10 @@
 
 mod document;
 mod edit;
+mod node;
 mod scan;
 
-pub use document::{Document, Elements, Kind, Members, Value};
+pub use document::{Document, Elements, Members, Value};
 pub use edit::{Edits, OverlapError, Splice, apply, invert, quote};
+pub use node::Kind;
 pub use scan::{Limits, ParseError, Problem};

@@ -3,7 +3,7 @@
 //! It accepts RFC 8259 texts only, in UTF-8 without a byte order mark, with every escape valid, and
 //! refuses what goes beyond the caller's limits before any memory is spent on it.
 
-use super::document::{Kind, Node};
+use super::node::{Kind, Node};
 use std::borrow::Cow;
 use std::collections::HashSet;
 

@@ -4,6 +4,7 @@ use super::file_name::{KeyFileName, NameError};
 use super::ring::{KeyRing, RingKey};
 use crate::jose::{KeyError, SigningKey};
 use crate::token::BridgeKey;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +19,7 @@ const MAX_BYTES: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The directory can't be listed.
-    #[error("can't list the key directory {}: {error}", path.display())]
+    #[error("can't list the key directory {}: {error}{}", path.display(), way_out(path, error))]
     List {
         /// The directory.
         path: PathBuf,
@@ -57,6 +58,20 @@ pub enum DirectoryError {
         /// Its permissions.
         mode: u32,
     },
+    /// Two issuers would sign with one key: a token of the one would pass for one of the other.
+    #[error(
+        "two issuers have the same bridge key {kid} (in {} and {}); each needs a key of its own (RFC 8725 section 3.8)",
+        first.display(),
+        second.display()
+    )]
+    Shared {
+        /// The key's thumbprint.
+        kid: String,
+        /// The directory of the one issuer.
+        first: PathBuf,
+        /// The directory of the other.
+        second: PathBuf,
+    },
     /// No file holds a key.
     #[error(
         "no key file in {}; make one with: kidstamp keys generate --dir {}",
@@ -67,6 +82,15 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
+}
+
+/// What to do about a directory that is not there.
+fn way_out(path: &Path, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        format!("; make it and a key with: kidstamp keys generate --dir {}", path.display())
+    } else {
+        String::new()
+    }
 }
 
 /// Reads every key file of `directory`; the second part are warnings for the operator.
@@ -105,6 +129,23 @@ pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), Direct
         return Err(DirectoryError::Empty { path: directory.to_owned() });
     }
     Ok((KeyRing::new(keys), warnings))
+}
+
+/// Refuses rings of different issuers that share a key (RFC 8725 §3.8).
+pub fn check_distinct(rings: &[(&Path, &KeyRing)]) -> Result<(), DirectoryError> {
+    let mut owners: HashMap<&str, &Path> = HashMap::new();
+    for (directory, ring) in rings {
+        for (kid, _) in ring.kids() {
+            match owners.insert(kid, directory) {
+                Some(first) if first != *directory => {
+                    let (first, second) = (first.to_owned(), directory.to_path_buf());
+                    return Err(DirectoryError::Shared { kid: kid.to_owned(), first, second });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn load_file(
@@ -162,6 +203,19 @@ mod tests {
         assert!(matches!(load_directory(path), Err(DirectoryError::Writable { mode: 0o606, .. })));
         write(path, "b.pem", "-----BEGIN PRIVATE KEY-----", 0o600);
         assert!(matches!(load_directory(path), Err(DirectoryError::Key { .. })));
+    }
+
+    #[test]
+    fn two_issuers_may_not_share_a_key() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = SigningKey::generate(Alg::Es256).unwrap();
+        write(one.path(), "a.pem", &key.to_pem().unwrap(), 0o600);
+        write(two.path(), "b.pem", &key.to_pem().unwrap(), 0o600);
+        let rings = [one.path(), two.path()].map(|path| (path, load_directory(path).unwrap().0));
+        let rings: Vec<_> = rings.iter().map(|(path, ring)| (*path, ring)).collect();
+        let error = check_distinct(&rings).unwrap_err().to_string();
+        assert!(error.contains(key.kid()) && error.contains("3.8"), "{error}");
+        check_distinct(&rings[..1]).unwrap();
     }
 
     #[test]

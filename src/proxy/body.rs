@@ -20,7 +20,7 @@ pub(super) enum Body {
     /// A stream, passed on as it comes.
     Streaming(Streaming),
     /// What came of a stream before it broke: passed on so far, then broken likewise.
-    Broken(Option<Bytes>),
+    Broken(Broken),
 }
 
 /// A stream from the other side.
@@ -36,16 +36,19 @@ pub(super) struct Streaming {
     from_client: bool,
 }
 
-/// A stream that did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
-    /// The other side broke off, or sent what is no HTTP.
-    #[error(transparent)]
-    Hyper(#[from] hyper::Error),
-    /// The stream broke while it was read ahead.
-    #[error("the body broke off")]
-    BrokenOff,
+/// The end of a stream that broke.
+#[derive(Default)]
+pub(super) struct Broken {
+    /// Bytes that were read before it broke.
+    ahead: Option<Bytes>,
+    /// Raised once there was time to send what came before.
+    paused: bool,
 }
+
+/// A stream that did not come to its end: the other side broke off, or sent what is no HTTP.
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+pub(super) struct BrokenOff;
 
 impl Body {
     /// A client's body; the flag is raised if it breaks.
@@ -107,7 +110,10 @@ impl Body {
                         return ReadAhead::Rest(Self::Streaming(streaming));
                     }
                 }
-                Some(Err(_)) => return ReadAhead::Rest(Self::Broken(Some(chunks.join()))),
+                Some(Err(_)) => {
+                    let ahead = Some(chunks.join());
+                    return ReadAhead::Rest(Self::Broken(Broken { ahead, paused: false }));
+                }
             }
         }
     }
@@ -146,7 +152,7 @@ impl Streaming {
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(bytes) = self.ahead.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
@@ -171,7 +177,7 @@ impl Streaming {
         {
             lease.give_back();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(frame.map(|frame| frame.map_err(|_| BrokenOff)))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -186,26 +192,48 @@ impl Streaming {
     }
 }
 
+impl Broken {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(bytes) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        // A failed body makes hyper drop what it has not sent yet, be it the head: it sends that when a body
+        // lets it wait.
+        if !std::mem::replace(&mut self.paused, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(BrokenOff)))
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut *self {
-            Self::Streaming(streaming) => Pin::new(streaming).poll_frame(context),
+            Self::Streaming(streaming) => {
+                let frame = ready!(Pin::new(streaming).poll_frame(context));
+                if !matches!(frame, Some(Err(_))) {
+                    return Poll::Ready(frame);
+                }
+                *self = Self::Broken(Broken::default());
+                self.poll_frame(context)
+            }
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *self = Self::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Broken(ahead) => Poll::Ready(Some(match ahead.take() {
-                Some(bytes) => Ok(Frame::data(bytes)),
-                None => Err(BodyError::BrokenOff),
-            })),
+            Self::Broken(broken) => broken.poll_frame(context),
         }
     }
 

@@ -11,6 +11,8 @@ use http::{Response, StatusCode};
 pub(super) enum Refusal {
     /// `CONNECT`: this is no forward proxy.
     Connect,
+    /// A head over `limits.header_bytes`.
+    Head,
     /// `Host` is missing, doubled, malformed, or contradicts the target.
     Host,
     /// A target that this method can't have.
@@ -49,6 +51,7 @@ impl Refusal {
             Self::Host | Self::Target | Self::TransferEncoding | Self::ClientBody => {
                 StatusCode::BAD_REQUEST
             }
+            Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::NoKeySet | Self::Unreachable | Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -59,6 +62,7 @@ impl Refusal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect_not_allowed",
+            Self::Head => "head_too_large",
             Self::Host => "invalid_host",
             Self::Target => "invalid_target",
             Self::TransferEncoding => "invalid_transfer_encoding",
@@ -75,6 +79,7 @@ impl Refusal {
     fn description(self) -> &'static str {
         match self {
             Self::Connect => "kidstamp is no forward proxy: CONNECT is not allowed",
+            Self::Head => "the head of the request is longer than server.limits.header_bytes",
             Self::Host => {
                 "the Host field is missing, stands twice, is malformed, or is not that of the request target"
             }
@@ -98,7 +103,12 @@ impl Refusal {
     fn closes(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Host | Self::Target | Self::TransferEncoding | Self::ClientBody
+            Self::Connect
+                | Self::Head
+                | Self::Host
+                | Self::Target
+                | Self::TransferEncoding
+                | Self::ClientBody
         )
     }
 

@@ -6,6 +6,7 @@ use super::headers;
 use super::hygiene::origin_form;
 use super::worker::Worker;
 use crate::upstream::Forwarding;
+use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use std::cell::Cell;
 use tracing::warn;
@@ -22,6 +23,9 @@ pub(super) async fn forward(
 ) -> Response<Body> {
     if let Some(target) = origin_form(request.uri()) {
         *request.uri_mut() = target;
+    }
+    if request.version() == Version::HTTP_10 {
+        give_host(worker, request.headers_mut(), forwarding);
     }
     *request.version_mut() = Version::HTTP_11;
     headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via);
@@ -41,5 +45,17 @@ pub(super) async fn forward(
             warn!("no response from the upstream: {error}");
             Refusal::of_upstream(&error).response()
         }
+    }
+}
+
+/// A request of HTTP/1.0 may have no `Host`; the one that goes on is of HTTP/1.1 and must (RFC 9112 §3.2).
+fn give_host(worker: &Worker, headers: &mut HeaderMap, forwarding: Option<&Forwarding>) {
+    if headers.contains_key(HOST) {
+        return;
+    }
+    let external = forwarding.map(|forwarding| forwarding.host().clone());
+    let upstream = || HeaderValue::from_str(&worker.config.upstream.url.authority()).ok();
+    if let Some(host) = external.or_else(upstream) {
+        headers.insert(HOST, host);
     }
 }

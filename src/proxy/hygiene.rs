@@ -8,7 +8,15 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Request, Uri, Version};
 
 /// Checks a request; `Err` is the answer to it.
-pub(super) fn check<B>(request: &Request<B>, own_via: &str) -> Result<(), Refusal> {
+pub(super) fn check<B>(
+    request: &Request<B>,
+    own_via: &str,
+    max_head: usize,
+) -> Result<(), Refusal> {
+    // The library's own bound is that of a buffer, which may have grown to twice as much.
+    if head_bytes(request) > max_head {
+        return Err(Refusal::Head);
+    }
     if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
     }
@@ -21,6 +29,14 @@ pub(super) fn check<B>(request: &Request<B>, own_via: &str) -> Result<(), Refusa
         return Err(Refusal::Loop);
     }
     Ok(())
+}
+
+/// About as many bytes as the head had on the wire.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let fields =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    request.method().as_str().len() + target + fields.sum::<usize>()
 }
 
 /// Exactly one `Host`, well-formed, and agreeing with an absolute request target (RFC 9112 §3.2).
@@ -153,7 +169,7 @@ mod tests {
             "a_b.test",
             "IDP.test.",
         ] {
-            assert_eq!(check(&request("/", &[("host", host)]), "k"), Ok(()), "{host}");
+            assert_eq!(check(&request("/", &[("host", host)]), "k", 1_000), Ok(()), "{host}");
         }
         for host in [
             "a@idp.test",
@@ -165,11 +181,19 @@ mod tests {
             "a b",
             "[g]",
         ] {
-            assert_eq!(check(&request("/", &[("host", host)]), "k"), Err(Refusal::Host), "{host}");
+            assert_eq!(
+                check(&request("/", &[("host", host)]), "k", 1_000),
+                Err(Refusal::Host),
+                "{host}"
+            );
         }
-        assert_eq!(check(&request("/", &[]), "k"), Err(Refusal::Host));
-        assert_eq!(check(&request("/", &[("host", "a"), ("host", "a")]), "k"), Err(Refusal::Host));
-        let absolute = |host| check(&request("http://idp.test/jwks", &[("host", host)]), "k");
+        assert_eq!(check(&request("/", &[]), "k", 1_000), Err(Refusal::Host));
+        assert_eq!(
+            check(&request("/", &[("host", "a"), ("host", "a")]), "k", 1_000),
+            Err(Refusal::Host)
+        );
+        let absolute =
+            |host| check(&request("http://idp.test/jwks", &[("host", host)]), "k", 1_000);
         assert_eq!(absolute("idp.test"), Ok(()));
         assert_eq!(absolute("IDP.test:80"), Ok(()));
         assert_eq!(absolute("evil.test"), Err(Refusal::Host));
@@ -179,8 +203,9 @@ mod tests {
 
     #[test]
     fn transfer_codings() {
-        let with =
-            |value| check(&request("/", &[("host", "a"), ("transfer-encoding", value)]), "k");
+        let with = |value| {
+            check(&request("/", &[("host", "a"), ("transfer-encoding", value)]), "k", 1_000)
+        };
         for value in ["chunked", "CHUNKED", "\tchunked", "chunked,"] {
             assert_eq!(with(value), Ok(()), "{value}");
         }
@@ -191,7 +216,8 @@ mod tests {
 
     #[test]
     fn loops_are_seen() {
-        let with = |value| check(&request("/", &[("host", "a"), ("via", value)]), "kidstamp-1");
+        let with =
+            |value| check(&request("/", &[("host", "a"), ("via", value)]), "kidstamp-1", 1_000);
         assert_eq!(with("1.1 other, HTTP/1.1 kidstamp-1 (x)"), Err(Refusal::Loop));
         assert_eq!(with("1.1 kidstamp-2"), Ok(()));
     }

@@ -5,7 +5,10 @@
 
 use super::body::Body;
 use crate::upstream::{ConnectError, Connector};
-use http::header::{AUTHORIZATION, HeaderMap, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
@@ -99,7 +102,9 @@ impl Pool {
         sender: SendRequest<Body>,
         bound: bool,
     ) -> (Response<Incoming>, Lease) {
-        let reusable = !bound && !offers_connection_authentication(&response);
+        let reusable = !bound
+            && !offers_connection_authentication(&response)
+            && !is_framed_twice(response.headers());
         (response, Lease { sender, pool: Rc::clone(self), reusable })
     }
 }
@@ -116,7 +121,7 @@ impl Lease {
     }
 }
 
-/// A copy of a request that may safely be sent twice.
+/// A copy of a request that may safely be sent twice; what it lacks is the case of the names of its fields.
 fn spare(request: &Request<Body>) -> Option<Request<Body>> {
     let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !idempotent || !matches!(request.body(), Body::Empty) {
@@ -126,7 +131,6 @@ fn spare(request: &Request<Body>) -> Option<Request<Body>> {
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
     Some(copy)
 }
 
@@ -143,7 +147,15 @@ fn offers_connection_authentication(response: &Response<Incoming>) -> bool {
     response.headers().get_all(field).iter().any(|value| names_connection_scheme(value.as_bytes()))
 }
 
+/// In credentials, or in any challenge of a list. A comma inside a quoted string may make it true for nothing.
 fn names_connection_scheme(value: &[u8]) -> bool {
-    let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
-    [&b"ntlm"[..], b"negotiate"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|challenge| {
+        let scheme = challenge.split(|byte| *byte == b' ').next().unwrap_or_default();
+        [&b"ntlm"[..], b"negotiate"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+    })
+}
+
+/// With a length and chunks, where the response ends is in doubt: it may be an attempt at splitting (RFC 9112 §6.3).
+fn is_framed_twice(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }

@@ -67,7 +67,8 @@ pub struct Running {
 /// can be reached is not: it may start later.
 pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let config = Arc::new(config);
-    let connector = Connector::new(&config.upstream)?;
+    let connector =
+        Connector::new(&config.upstream)?.with_max_head(config.server.limits.header_bytes);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -16,8 +16,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalOptions;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 
 /// What the requests of one worker are handled with.
 pub(super) struct Worker {
@@ -71,10 +72,9 @@ pub(super) fn run(listener: std::net::TcpListener, equipment: Equipment) -> std:
         .enable_all()
         // For signatures, of which the semaphore allows as many at once as there are cores, and look-ups of names.
         .max_blocking_threads(equipment.config.server.workers.get() + 2)
-        .build()?;
+        .build_local(LocalOptions::default())?;
     let (worker, draining) = equipment.worker();
-    let local = LocalSet::new();
-    local.block_on(&runtime, async move {
+    runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         serve(listener, worker, draining).await;
         Ok(())

@@ -3,11 +3,24 @@
 //! `kidstamp rules` shows it, and `docs/rules.md` is made of it; a test fails when the two drift apart.
 
 use super::strictness::{self, PRACTICES};
-use super::{Rule, Setting, jwks};
+use super::{Rule, Setting};
 use std::fmt::Write as _;
 
 /// The files of the rules. A rule's page is found by the id that its file names.
 const FILES: &[&str] = &[
+    include_str!("claims/audience_array.rs"),
+    include_str!("claims/audience_string.rs"),
+    include_str!("claims/authorized_party_missing.rs"),
+    include_str!("claims/date_fraction.rs"),
+    include_str!("claims/date_iso.rs"),
+    include_str!("claims/date_milliseconds.rs"),
+    include_str!("claims/date_string.rs"),
+    include_str!("claims/hash_null.rs"),
+    include_str!("claims/issued_at_missing.rs"),
+    include_str!("claims/issuer_alias.rs"),
+    include_str!("claims/null_claim.rs"),
+    include_str!("claims/type_odd.rs"),
+    include_str!("claims/verified_string.rs"),
     include_str!("jwks/alg_spelling.rs"),
     include_str!("jwks/as_configured.rs"),
     include_str!("jwks/bare_array.rs"),
@@ -48,11 +61,6 @@ const FILES: &[&str] = &[
     include_str!("jwks/x5t_length.rs"),
 ];
 
-/// Every rule, in the order in which they are applied.
-pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    jwks::rules()
-}
-
 /// What the head of the rule's file says, as Markdown; `None` for an id that no file names.
 pub fn page(id: &str) -> Option<String> {
     let names = format!("id: \"{id}\",");
@@ -89,7 +97,7 @@ pub fn markdown() -> String {
          Every flaw that kidstamp knows, who refuses it, and what is changed. `[rules]` in the configuration sets a \
          rule to `repair`, `warn` or `off`.\n",
     );
-    for rule in rules() {
+    for rule in super::all() {
         let _ = writeln!(text, "\n## {}\n\n{}\n", rule.id, page(rule.id).unwrap_or_default());
         let _ = writeln!(text, "- By default: {}", default_in_words(rule));
         let _ = writeln!(text, "- Reference: {}", rule.reference);

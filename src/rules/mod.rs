@@ -7,9 +7,13 @@
 //!
 //! Rules never do I/O, never look at the clock, and never write a document out anew.
 
+pub mod claims;
 pub mod jwks;
+mod layer;
 pub mod manual;
 pub mod strictness;
+
+pub use layer::{Repaired, Unrepairable};
 
 use crate::jose::PublicKey;
 use crate::json::{self, Edits, Splice};
@@ -41,6 +45,22 @@ pub struct Rule {
     /// The observations that the rule answers: flaws of [`strictness`] and rows of the list of quirks. The
     /// first one is what a finding of this rule shows, unless the finding says otherwise.
     pub answers: &'static [&'static str],
+}
+
+impl Rule {
+    /// What is done about the flaw, where `settings` differ from the defaults.
+    pub fn setting(&self, settings: &Settings) -> Setting {
+        if self.fixed {
+            self.default
+        } else {
+            settings.get(self.id).copied().unwrap_or(self.default)
+        }
+    }
+}
+
+/// Every rule of every layer.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    jwks::rules().chain(claims::rules())
 }
 
 /// What a finding led to.

@@ -11,9 +11,10 @@ mod examine;
 mod resign;
 mod response;
 mod restore;
+mod undo;
 mod verify;
 
-pub use decide::{Bridge, Decision, Mode, PassReason, ResignReason, decide};
+pub use decide::{Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
 pub use examine::{Examined, examine};
 pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};

@@ -19,7 +19,11 @@ pub struct Connector {
     origin: Origin,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
+    max_head: usize,
 }
+
+/// The longest head of a response, where nothing else is said; no less than hyper needs.
+const MAX_HEAD: usize = 32 << 10;
 
 /// Why TLS to the provider can't be set up at all.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +102,13 @@ impl Connector {
                 ))
             }
         };
-        Ok(Self { origin, tls, timeout: upstream.timeouts.connect })
+        Ok(Self { origin, tls, timeout: upstream.timeouts.connect, max_head: MAX_HEAD })
+    }
+
+    /// With another bound for the head of a response.
+    #[must_use]
+    pub fn with_max_head(self, max_head: usize) -> Self {
+        Self { max_head, ..self }
     }
 
     /// Where it leads.
@@ -107,7 +117,7 @@ impl Connector {
     }
 
     /// Opens a connection and starts HTTP/1.1 on it. Its driver runs as a local task, so this must be
-    /// called inside a [`tokio::task::LocalSet`].
+    /// called where there are such: in a `LocalSet` or a `LocalRuntime`.
     pub async fn open<B>(&self) -> Result<SendRequest<B>, ConnectError>
     where
         B: hyper::body::Body + 'static,
@@ -153,6 +163,7 @@ impl Connector {
     {
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
+            .max_buf_size(self.max_head)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| ConnectError::Http { origin: self.origin.clone(), error })?;

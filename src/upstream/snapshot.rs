@@ -10,6 +10,7 @@ use crate::jose::{Alg, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{self, Document, Edits, Limits, Value};
 use crate::keys::KeyRing;
 use crate::rules::Finding;
+use crate::rules::claims;
 use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
 use crate::token::{Bridge, BridgeKey, Mode, Trust, TrustedKey};
 use aws_lc_rs::digest;
@@ -210,6 +211,12 @@ fn trust(
         audiences: from.issuer.audiences.clone(),
         clock_skew: u32::try_from(from.config.tokens.clock_skew.as_secs()).unwrap_or(u32::MAX),
         keys: published.chain(compromised).collect(),
+        claims: claims::Options {
+            settings: from.config.rules.clone(),
+            issuer: from.metadata.issuer.clone(),
+            issuer_aliases: from.issuer.aliases.clone(),
+            audiences: from.issuer.audiences.clone(),
+        },
     })
 }
 
@@ -266,3 +273,6 @@ fn publishable(body: String, from: &Ingredients<'_>) -> PublishedKeys {
         body: Bytes::from(body),
     }
 }
+
+#[cfg(test)]
+mod vectors;

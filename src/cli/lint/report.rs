@@ -1,7 +1,7 @@
 //! What `lint` found, before it takes a form.
 
 use crate::rules::strictness::{self, Flaw, PRACTICES, RelyingParty};
-use crate::rules::{Effect, Finding, Setting, jwks};
+use crate::rules::{self, Effect, Finding, Setting};
 use std::collections::BTreeSet;
 
 /// How bad a finding is.
@@ -46,7 +46,7 @@ impl Item {
             _ if refused_by.is_empty() => Severity::Warning,
             _ => Severity::Error,
         };
-        let summary = jwks::rules()
+        let summary = rules::all()
             .find(|rule| rule.id == finding.rule)
             .map(|rule| rule.summary)
             .or(flaw.map(|flaw| flaw.summary))
@@ -126,6 +126,6 @@ impl Report {
 }
 
 fn is_repaired(flaw: &str) -> bool {
-    jwks::rules().any(|rule| rule.default == Setting::Repair && rule.answers.contains(&flaw))
+    rules::all().any(|rule| rule.default == Setting::Repair && rule.answers.contains(&flaw))
         || PRACTICES.iter().any(|practice| practice.answers.contains(&flaw))
 }

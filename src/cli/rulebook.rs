@@ -1,7 +1,7 @@
 //! `kidstamp rules`: the rulebook, or one rule of it.
 
 use super::output::{answer, refuse, visible};
-use crate::rules::{Rule, manual};
+use crate::rules::{self, Rule, manual};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -25,16 +25,15 @@ enum Form {
     Json,
 }
 
-pub(super) fn run(rules: &Rules) -> ExitCode {
-    let chosen: Vec<&Rule> = manual::rules()
-        .filter(|rule| rules.rule.as_deref().is_none_or(|id| id == rule.id))
-        .collect();
-    match (&rules.rule, chosen.as_slice()) {
+pub(super) fn run(wanted: &Rules) -> ExitCode {
+    let chosen: Vec<&Rule> =
+        rules::all().filter(|rule| wanted.rule.as_deref().is_none_or(|id| id == rule.id)).collect();
+    match (&wanted.rule, chosen.as_slice()) {
         (Some(id), []) => {
-            let known: Vec<&str> = manual::rules().map(|rule| rule.id).collect();
+            let known: Vec<&str> = rules::all().map(|rule| rule.id).collect();
             refuse(&format!("{}: no such rule; known: {}", visible(id), known.join(", ")))
         }
-        _ if rules.format == Form::Json => {
+        _ if wanted.format == Form::Json => {
             let rules: Vec<Value> = chosen.into_iter().map(as_json).collect();
             answer(&format!("{:#}\n", Value::from(rules)))
         }

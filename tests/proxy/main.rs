@@ -1,0 +1,44 @@
+//! kidstamp over real sockets: between a client that sends raw bytes and an upstream that misbehaves when told to.
+//!
+//! `client`, `upstream`, `sidecar` and `tokens` are what tests are made of; each other module holds the tests of
+//! one room. Nothing here waits for a time to pass: tests wait for a condition (`eventually`) or open a [`Gate`].
+//!
+//! [`Gate`]: gate::Gate
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod client;
+mod gate;
+mod http1;
+mod process;
+mod sidecar;
+mod tokens;
+mod upstream;
+
+mod documents;
+mod framing;
+mod hygiene;
+mod jwks;
+mod lifecycle;
+mod pass_through;
+mod restore;
+mod secrets;
+mod streaming;
+mod token;
+mod token_passes;
+mod upstream_tls;
+
+pub(crate) use client::{Client, Response};
+pub(crate) use gate::{Gate, eventually};
+pub(crate) use process::Process;
+pub(crate) use sidecar::{Setup, Sidecar};
+pub(crate) use tokens::Key;
+pub(crate) use upstream::{Answer, Request, Upstream};

@@ -1,0 +1,93 @@
+//! Kidstamp as its users start it: a process with arguments, signals, a log and an exit code.
+
+use crate::client::Client;
+use crate::gate::eventually;
+use crate::sidecar::ask_admin;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A process. Killed with the test.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    _folder: TempDir,
+    kept: Option<TempDir>,
+}
+
+impl Process {
+    /// Starts `kidstamp` with these arguments.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let child = Command::new(env!("CARGO_BIN_EXE_kidstamp"))
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, log, _folder: folder, kept: None }
+    }
+
+    /// Ends that folder with the process.
+    pub(crate) fn keeping(mut self, folder: TempDir) -> Self {
+        self.kept = Some(folder);
+        self
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The address after one of these texts in the line that tells them.
+    fn address(&self, after: &[&str]) -> SocketAddr {
+        eventually("kidstamp says where it listens", || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("listening on http://"))?;
+            let (_, rest) = after.iter().find_map(|after| line.split_once(after))?;
+            let end = rest.find(|sign: char| !sign.is_ascii_digit() && !matches!(sign, '.' | ':'));
+            rest[..end.unwrap_or(rest.len())].parse().ok()
+        })
+    }
+
+    /// Where it serves clients.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.address(&["listening on http://"])
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.listen())
+    }
+
+    /// `GET path` at the admin address: status and body.
+    pub(crate) fn admin(&self, path: &str) -> (u16, String) {
+        ask_admin(self.address(&["admin=\"http://", "\"admin\":\"http://"]), path)
+    }
+
+    pub(crate) fn await_ready(&self) {
+        eventually("kidstamp is ready", || (self.admin("/readyz").0 == 200).then_some(()));
+    }
+
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end; the exit code and the whole log.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        let status = eventually("kidstamp ends", || self.child.try_wait().unwrap());
+        (status.code(), self.log())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,88 @@
+//! A provider behind TLS: reached with a CA of its own, and only under the name in its certificate.
+//!
+//! The certificates in `tests/fixtures/tls` were made for these tests: a CA, and a server named `idp.internal`.
+
+use crate::{Sidecar, Upstream, eventually};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../fixtures/tls/server.pem");
+const KEY: &[u8] = include_bytes!("../fixtures/tls/server.key");
+
+/// Ends TLS before `upstream`; returns where.
+fn tls_before(upstream: &Upstream) -> SocketAddr {
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (address, behind) = (listener.local_addr().unwrap(), upstream.address());
+    // Ends with the process: it waits for connections, and costs nothing meanwhile.
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    // Some tests want the handshake to fail.
+                    let Ok(mut front) = acceptor.accept(socket).await else { return };
+                    let mut back = TcpStream::connect(behind).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut front, &mut back).await;
+                });
+            }
+        });
+    });
+    address
+}
+
+#[test]
+fn documents_and_requests_go_over_tls() {
+    let upstream = Upstream::start();
+    let settings = format!("upstream.ca = \"{CA}\"\nupstream.server_name = \"idp.internal\"");
+    let sidecar = Sidecar::before_address(tls_before(&upstream)).over_tls().with(&settings).start();
+    assert!(sidecar.jwks().contains("\"kid\""));
+    assert_eq!(sidecar.client().get("/hello").status, 200);
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn an_unknown_ca_is_refused() {
+    refused(|settings| settings.with("upstream.server_name = \"idp.internal\""));
+}
+
+#[test]
+fn another_name_than_in_the_certificate_is_refused() {
+    refused(|settings| {
+        settings.with(&format!("upstream.ca = \"{CA}\"\nupstream.server_name = \"other.internal\""))
+    });
+}
+
+/// Nothing reaches the provider, the client gets 502, and readiness says why.
+fn refused(settings: impl FnOnce(crate::sidecar::Setup) -> crate::sidecar::Setup) {
+    let upstream = Upstream::start();
+    let setup = Sidecar::before_address(tls_before(&upstream)).over_tls();
+    let sidecar = settings(setup).start_blind();
+    let reason = eventually("readiness says why", || {
+        let (status, reason) = sidecar.admin("/readyz");
+        (status == 503 && reason.contains("TLS")).then_some(reason)
+    });
+    assert!(reason.contains("invalid peer certificate"), "{reason}");
+    assert_eq!(sidecar.client().get("/hello").status, 502);
+    assert_eq!(upstream.requests().len(), 0);
+}
