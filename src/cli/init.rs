@@ -52,7 +52,7 @@ impl Init {
             .filter(|finding| finding.effect != Effect::Kept)
             .collect();
         let learned = examined.as_ref().and_then(|examined| examined.learned.as_ref());
-        if findings.is_empty() && learned.is_none() {
+        if findings.is_empty() && learned.is_none_or(|known| known.kid.is_none()) {
             return Ok(None);
         }
         let mut toml = String::from("# What was found, and what kidstamp does about it:\n");

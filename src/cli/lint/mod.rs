@@ -10,6 +10,7 @@ use crate::clock;
 use crate::jose::CompactJws;
 use crate::rules::jwks::{self, KnownKey, Options, RepairedSet};
 use crate::rules::strictness::{self, RelyingParty};
+use crate::rules::{Finding, claims};
 use crate::token::examine;
 use clap::{Args, ValueEnum};
 use report::Report;
@@ -81,6 +82,7 @@ impl Lint {
                 .map_err(|error| format!("{}: not a token: {error}", token.name))?;
             let examined = examine(&jws, &set);
             findings.extend(examined.findings);
+            findings.extend(of_claims(&jws, source.issuer.as_deref()));
             notes.extend(examined.learned.map(|known| {
                 format!("this token teaches what the set lacks; to publish it:\n{}", lines(&known))
             }));
@@ -92,6 +94,14 @@ impl Lint {
         report.notes = notes;
         Ok(report)
     }
+}
+
+/// What the rules find in the payload, which must be JSON for that.
+fn of_claims(jws: &CompactJws<'_>, issuer: Option<&str>) -> Vec<Finding> {
+    let issuer = issuer.unwrap_or_default().to_owned();
+    let options = claims::Options { issuer, ..claims::Options::default() };
+    let payload = std::str::from_utf8(jws.payload()).unwrap_or_default();
+    claims::repair(payload, &options, clock::now()).map(|set| set.findings).unwrap_or_default()
 }
 
 /// The set of `source`, repaired; the error is for the operator.
