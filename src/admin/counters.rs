@@ -1,5 +1,6 @@
 //! Counting on the way of a request: each worker has counters of its own, which are added up when somebody asks.
 
+use crate::rules::Finding;
 use crate::token::Place;
 use crate::upstream::Endpoint;
 use http::StatusCode;
@@ -59,6 +60,7 @@ pub struct WorkerCounters {
 pub(super) struct Rare {
     pub(super) tokens: BTreeMap<(TokenOutcome, &'static str), u64>,
     pub(super) restores: BTreeMap<&'static str, u64>,
+    pub(super) findings: BTreeMap<&'static str, u64>,
 }
 
 impl Counters {
@@ -104,6 +106,9 @@ impl Counters {
             for (place, count) in &rare.restores {
                 *total.restores.entry(place).or_default() += count;
             }
+            for (rule, count) in &rare.findings {
+                *total.findings.entry(rule).or_default() += count;
+            }
         }
         total
     }
@@ -142,6 +147,17 @@ impl WorkerCounters {
     pub fn token(&self, outcome: TokenOutcome, reason: &'static str) {
         let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
         *rare.tokens.entry((outcome, reason)).or_default() += 1;
+    }
+
+    /// Counts what the rules found in a token, or in the response that brought it.
+    pub fn findings(&self, findings: &[Finding]) {
+        if findings.is_empty() {
+            return;
+        }
+        let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        for finding in findings {
+            *rare.findings.entry(finding.rule).or_default() += 1;
+        }
     }
 
     /// Counts a restored token.

@@ -91,6 +91,14 @@ impl Metrics {
             let labels = [("kind", "id_token"), ("action", outcome.name()), ("reason", reason)];
             ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
         }
+        let help = "What the rules found in tokens and token responses";
+        let mut family =
+            encoder.encode_descriptor("token_findings", help, None, MetricType::Counter)?;
+        for (rule, count) in &rare.findings {
+            let layer = rule.split('/').next().unwrap_or_default();
+            ConstCounter::new(*count)
+                .encode(family.encode_family(&[("layer", layer), ("rule", *rule)])?)?;
+        }
         let help = "Re-signed tokens in requests, turned back into the provider's own";
         let mut family = encoder.encode_descriptor("restores", help, None, MetricType::Counter)?;
         for (place, count) in &rare.restores {

@@ -29,7 +29,7 @@ pub use keys::{Generate, KeysCommand, List};
 pub use thumbprint::Thumbprint;
 
 use crate::config::KnownRule;
-use crate::rules::jwks;
+use crate::rules;
 
 /// Makes strict OpenID Connect relying parties accept a legacy provider.
 #[derive(Debug, Parser)]
@@ -81,5 +81,5 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// The rules that `[rules]` may name.
 fn known_rules() -> Vec<KnownRule<'static>> {
-    jwks::rules().map(KnownRule::from).collect()
+    rules::all().map(KnownRule::from).collect()
 }

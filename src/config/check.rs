@@ -117,16 +117,13 @@ fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
     let (Some(uri), Some(at)) = (&read.issuer.metadata.jwks_uri, &read.jwks_uri_at) else { return };
     let Some(origin) = Origin::of(uri) else { return };
     // A URL on either origin is fetched at the upstream's address.
-    let direct = origin != upstream.url && external != Some(&origin);
-    if direct
-        && origin.scheme() == Scheme::Http
-        && !origin.is_loopback()
-        && !upstream.allow_plaintext
-    {
+    // Without an external URL it is the issuer's origin, which only the provider may know.
+    let Some(external) = external.filter(|external| **external != origin) else { return };
+    if origin != upstream.url {
         let message = format!(
-            "issuer.jwks_uri = \"{uri}\" is plain http to another machine: who sits on that \
-             network can replace the keys; use https, or write allow_plaintext = true in \
-             [upstream] if that network is yours alone"
+            "issuer.jwks_uri = \"{uri}\" is neither on upstream.url (\"{}\") nor on \
+             issuer.external_url (\"{external}\"): kidstamp fetches keys from no other origin",
+            upstream.url
         );
         reader.problems.conflict(at, message);
     }

@@ -4,6 +4,7 @@ use super::file_name::{KeyFileName, NameError};
 use super::ring::{KeyRing, RingKey};
 use crate::jose::{KeyError, SigningKey};
 use crate::token::BridgeKey;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,6 +57,20 @@ pub enum DirectoryError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// Two issuers would sign with one key: a token of the one would pass for one of the other.
+    #[error(
+        "two issuers have the same bridge key {kid} (in {} and {}); each needs a key of its own (RFC 8725 section 3.8)",
+        first.display(),
+        second.display()
+    )]
+    Shared {
+        /// The key's thumbprint.
+        kid: String,
+        /// The directory of the one issuer.
+        first: PathBuf,
+        /// The directory of the other.
+        second: PathBuf,
     },
     /// No file holds a key.
     #[error(
@@ -116,6 +131,23 @@ pub fn load_directory(directory: &Path) -> Result<(KeyRing, Vec<String>), Direct
     Ok((KeyRing::new(keys), warnings))
 }
 
+/// Refuses rings of different issuers that share a key (RFC 8725 §3.8).
+pub fn check_distinct(rings: &[(&Path, &KeyRing)]) -> Result<(), DirectoryError> {
+    let mut owners: HashMap<&str, &Path> = HashMap::new();
+    for (directory, ring) in rings {
+        for (kid, _) in ring.kids() {
+            match owners.insert(kid, directory) {
+                Some(first) if first != *directory => {
+                    let (first, second) = (first.to_owned(), directory.to_path_buf());
+                    return Err(DirectoryError::Shared { kid: kid.to_owned(), first, second });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 fn load_file(
     path: &Path,
     name: &KeyFileName,
@@ -171,6 +203,19 @@ mod tests {
         assert!(matches!(load_directory(path), Err(DirectoryError::Writable { mode: 0o606, .. })));
         write(path, "b.pem", "-----BEGIN PRIVATE KEY-----", 0o600);
         assert!(matches!(load_directory(path), Err(DirectoryError::Key { .. })));
+    }
+
+    #[test]
+    fn two_issuers_may_not_share_a_key() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = SigningKey::generate(Alg::Es256).unwrap();
+        write(one.path(), "a.pem", &key.to_pem().unwrap(), 0o600);
+        write(two.path(), "b.pem", &key.to_pem().unwrap(), 0o600);
+        let rings = [one.path(), two.path()].map(|path| (path, load_directory(path).unwrap().0));
+        let rings: Vec<_> = rings.iter().map(|(path, ring)| (*path, ring)).collect();
+        let error = check_distinct(&rings).unwrap_err().to_string();
+        assert!(error.contains(key.kid()) && error.contains("3.8"), "{error}");
+        check_distinct(&rings[..1]).unwrap();
     }
 
     #[test]

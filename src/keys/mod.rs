@@ -9,6 +9,6 @@ mod file_name;
 mod ring;
 
 pub use create::{CreateError, create_file};
-pub use directory::{DirectoryError, load_directory};
+pub use directory::{DirectoryError, check_distinct, load_directory};
 pub use file_name::{KeyFileName, NameError, TIME_FORMAT};
 pub use ring::{KeyRing, KeyState, RingKey};

@@ -103,7 +103,10 @@ async fn treat_body(
         if !snapshot.is_usable(clock::now()) {
             return Err("stale");
         }
-        match decide(&snapshot.trust, &snapshot.bridge, snapshot.mode, &token, clock::now()) {
+        let decided =
+            decide(&snapshot.trust, &snapshot.bridge, snapshot.mode, &token, clock::now());
+        worker.counters.findings(&decided.findings);
+        match decided.decision {
             Decision::Resign(unsigned, reason) => break (unsigned, reason),
             Decision::Pass(PassReason::Unverified(Unverified::Signature)) if !refreshed => {
                 refreshed = true;

@@ -7,7 +7,11 @@
 //!
 //! Rules never do I/O, never look at the clock, and never write a document out anew.
 
+pub mod claims;
 pub mod jwks;
+mod layer;
+
+pub use layer::{Repaired, Unrepairable};
 
 use crate::jose::PublicKey;
 use crate::json::{self, Edits, Splice};
@@ -36,6 +40,25 @@ pub struct Rule {
     pub default: Setting,
     /// True where the configuration must not say otherwise: what the rule keeps back gives secrets away.
     pub fixed: bool,
+    /// The observations that the rule answers: flaws of [`strictness`] and rows of the list of quirks. The
+    /// first one is what a finding of this rule shows, unless the finding says otherwise.
+    pub answers: &'static [&'static str],
+}
+
+impl Rule {
+    /// What is done about the flaw, where `settings` differ from the defaults.
+    pub fn setting(&self, settings: &Settings) -> Setting {
+        if self.fixed {
+            self.default
+        } else {
+            settings.get(self.id).copied().unwrap_or(self.default)
+        }
+    }
+}
+
+/// Every rule of every layer.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    jwks::rules().chain(claims::rules())
 }
 
 /// What a finding led to.
@@ -81,6 +104,8 @@ pub struct Finding {
     pub detail: String,
     /// What became of it.
     pub effect: Effect,
+    /// The flaw of [`strictness`] that it shows, if relying parties were measured with it.
+    pub flaw: Option<&'static str>,
 }
 
 /// Settings that differ from the rules' defaults, by rule id.
@@ -144,7 +169,20 @@ impl<'d> Report<'d> {
         } else {
             Effect::Kept
         };
-        self.findings.push(Finding { rule: self.rule.id, pointer, detail: detail.into(), effect });
+        self.findings.push(Finding {
+            rule: self.rule.id,
+            pointer,
+            detail: detail.into(),
+            effect,
+            flaw: self.rule.answers.first().copied(),
+        });
+    }
+
+    /// Says which flaw the last finding shows, where it is not the first that the rule answers.
+    fn shows(&mut self, flaw: &'static str) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.flaw = Some(flaw);
+        }
     }
 }
 

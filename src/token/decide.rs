@@ -4,6 +4,7 @@ use super::resign::{BridgeKey, Unsigned};
 use super::response::UpstreamToken;
 use super::verify::{Trust, Unverified, VerifiedToken};
 use crate::jose::{Alg, Kid};
+use crate::rules::Finding;
 use std::sync::Arc;
 
 /// What is to happen to the ID tokens of an issuer.
@@ -26,6 +27,15 @@ pub struct Bridge {
     pub carrier: bool,
     /// The longest token that may come out; longer ones go without a carrier.
     pub max_token_bytes: usize,
+}
+
+/// A decision, and what the rules found in the token on the way to it.
+#[derive(Debug)]
+pub struct Decided {
+    /// What happens to the token.
+    pub decision: Decision,
+    /// What the rules found in its claims and its header; nothing, unless its signature is right.
+    pub findings: Vec<Finding>,
 }
 
 /// What happens to one token.
@@ -65,6 +75,8 @@ pub enum ResignReason {
     KidUnsettled,
     /// Its key is not published, since its private half is public knowledge.
     KeyCompromised,
+    /// Its claims, or its `typ`, were repaired.
+    Claims,
 }
 
 impl PassReason {
@@ -102,6 +114,7 @@ impl ResignReason {
             Self::KidUnknown => "kid_unknown",
             Self::KidUnsettled => "kid_unsettled",
             Self::KeyCompromised => "key_compromised",
+            Self::Claims => "claims",
         }
     }
 }
@@ -116,11 +129,24 @@ pub fn decide(
     mode: Mode,
     token: &UpstreamToken<'_>,
     now: i64,
+) -> Decided {
+    let mut findings = Vec::new();
+    let decision = decide_noting(trust, bridge, mode, token, now, &mut findings);
+    Decided { decision, findings }
+}
+
+fn decide_noting(
+    trust: &Trust,
+    bridge: &Bridge,
+    mode: Mode,
+    token: &UpstreamToken<'_>,
+    now: i64,
+    findings: &mut Vec<Finding>,
 ) -> Decision {
     if mode == Mode::Pass {
         return Decision::Pass(PassReason::Mode);
     }
-    let verified = match trust.verify(token, now) {
+    let verified = match trust.verify(token, now, findings) {
         Ok(verified) => verified,
         Err(reason) => return Decision::Pass(PassReason::Unverified(reason)),
     };
@@ -137,7 +163,7 @@ pub fn decide(
 }
 
 /// Why a strict relying party, which looks a token's key up by `kid` in a set that it may have cached,
-/// would refuse `token`; `None` if it would not.
+/// would refuse `token` as it came; `None` if it would not.
 fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
     let Some(published) = &token.signer().kid else { return Some(ResignReason::KeyCompromised) };
     match &token.jws().header().kid {
@@ -145,6 +171,9 @@ fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
         Kid::Unusable => Some(ResignReason::KidUnusable),
         Kid::Text(kid) if kid != published => Some(ResignReason::KidUnknown),
         Kid::Text(_) if !token.signer().settled => Some(ResignReason::KidUnsettled),
-        Kid::Text(_) => None,
+        Kid::Text(_) => {
+            let repaired = token.repaired_claims().is_some() || token.repaired_type().is_some();
+            repaired.then_some(ResignReason::Claims)
+        }
     }
 }

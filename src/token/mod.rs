@@ -10,9 +10,10 @@ mod decide;
 mod resign;
 mod response;
 mod restore;
+mod undo;
 mod verify;
 
-pub use decide::{Bridge, Decision, Mode, PassReason, ResignReason, decide};
+pub use decide::{Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
 pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
 pub use restore::{Place, restore, restore_authorization, restore_fields};

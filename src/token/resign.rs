@@ -1,10 +1,12 @@
 //! Re-signing: the same claims under a key that relying parties can find, with what restore needs inside.
 //!
 //! The carrier is the first member of the new payload:
-//! `"_kidstamp":"<original protected header>.<original signature>"`. It stands in the payload, since real
-//! relying parties refuse unknown header members but no unknown claims. Nothing else of the payload's text moves.
+//! `"_kidstamp":"<original protected header>.<original signature>"`, with a third part where claims were repaired:
+//! how to take that back. It stands in the payload, since real relying parties refuse unknown header members but no
+//! unknown claims. Nothing else of the payload's text moves.
 
 use super::decide::Bridge;
+use super::undo;
 use super::verify::VerifiedToken;
 use crate::jose::{Alg, KeyError, PublicKey, SigningKey, base64url};
 use crate::json::{self, Document, Edits, Limits};
@@ -82,7 +84,7 @@ impl Unsigned {
         };
         let carried = carried.filter(fits);
         let has_carrier = carried.is_some();
-        let payload = carried.unwrap_or_else(|| base64url::encode(token.jws().payload()));
+        let payload = carried.unwrap_or_else(|| base64url::encode(token.payload()));
         Self {
             key: Arc::clone(key),
             signing_input: format!("{header}.{payload}"),
@@ -128,17 +130,23 @@ fn new_header(token: &VerifiedToken<'_>, kid: &str) -> String {
         .filter(|member| KEY_POINTERS.contains(&&*member.name()))
         .for_each(|member| edits.remove(root, member));
     edits.set_member(root, "kid", &json::quote(kid));
+    if let Some((typ, member)) = token.repaired_type().zip(root.get("typ")) {
+        edits.replace(member, json::quote(typ));
+    }
     json::apply(text, &edits.splices(&document)).unwrap_or_else(|_| text.to_owned())
 }
 
-/// The payload with the carrier as its first member.
+/// The payload with the carrier as its first member; `None` if what was repaired is more than a carrier holds.
 fn with_carrier(token: &VerifiedToken<'_>) -> Option<Vec<u8>> {
-    let payload = token.jws().payload();
+    let payload = token.payload();
     let brace = payload.iter().position(|byte| *byte == b'{')?;
     let (before, after) = payload.split_at_checked(brace + 1)?;
-    let carrier =
-        [token.jws().header_segment(), ".", token.jws().signature_segment(), "\","].concat();
-    Some([before, CARRIER_START.as_bytes(), carrier.as_bytes(), after].concat())
+    let mut carrier = [token.jws().header_segment(), ".", token.jws().signature_segment()].concat();
+    if let Some(repaired) = token.repaired_claims() {
+        carrier.push('.');
+        carrier.push_str(&undo::encode(repaired.undo())?);
+    }
+    Some([before, CARRIER_START.as_bytes(), carrier.as_bytes(), b"\",", after].concat())
 }
 
 /// How many characters a signature of `key` takes.

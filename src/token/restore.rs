@@ -6,6 +6,7 @@
 //! a request stays.
 
 use super::resign::CARRIER_START;
+use super::undo;
 use crate::jose::{CompactJws, base64url};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
@@ -58,12 +59,16 @@ pub fn restore(token: &str) -> Option<String> {
     let quote = inside.iter().position(|byte| *byte == b'"')?;
     let (carrier, rest) = inside.split_at_checked(quote)?;
     let claims = rest.strip_prefix(b"\",")?;
-    let (original_header, original_signature) =
-        std::str::from_utf8(carrier).ok()?.split_once('.')?;
+    let mut parts = std::str::from_utf8(carrier).ok()?.splitn(3, '.');
+    let (original_header, original_signature) = (parts.next()?, parts.next()?);
     for segment in [header, signature, original_header, original_signature] {
         base64url::decode(segment).filter(|octets| !octets.is_empty())?;
     }
-    let original_payload = base64url::encode([before, claims].concat());
+    let repaired_payload = [before, claims].concat();
+    let original_payload = match parts.next() {
+        Some(undo) => base64url::encode(undo::apply(undo, &repaired_payload)?),
+        None => base64url::encode(repaired_payload),
+    };
     Some([original_header, &original_payload, original_signature].join("."))
 }
 

@@ -3,6 +3,8 @@
 use super::claims::Claims;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, CompactJws, JwsError, VerificationKey};
+use crate::rules::claims::{self, Options};
+use crate::rules::{Finding, Repaired};
 
 /// What an issuer's tokens are verified against.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub struct Trust {
     pub clock_skew: u32,
     /// The upstream's keys.
     pub keys: Vec<TrustedKey>,
+    /// How claims are repaired before they are judged.
+    pub claims: Options,
 }
 
 /// A key of the upstream's set, with what the published set says about it.
@@ -32,12 +36,15 @@ pub struct TrustedKey {
 
 /// A token that a key of the upstream signed, for this issuer, in its lifetime.
 ///
-/// There is no way to make one but [`Trust::verify`].
+/// There is no way to make one but [`Trust::verify`]. The signature is that of the token as it came; lifetime,
+/// issuer and audience are those of its claims after the repairs.
 #[derive(Debug)]
 pub struct VerifiedToken<'t> {
     jws: CompactJws<'t>,
     alg: Alg,
     signer: &'t TrustedKey,
+    claims: Option<Repaired<'static>>,
+    typ: Option<&'static str>,
 }
 
 /// Why a token could not be verified, or must not be touched.
@@ -79,11 +86,13 @@ pub enum Unverified {
 }
 
 impl Trust {
-    /// Verifies an ID token of an upstream response at the time `now`, in seconds since 1970.
+    /// Verifies an ID token of an upstream response at the time `now`, in seconds since 1970. What the rules find in a
+    /// token whose signature is right is added to `findings`, whether or not the rest of it is.
     pub fn verify<'t>(
         &'t self,
         token: &'t UpstreamToken<'_>,
         now: i64,
+        findings: &mut Vec<Finding>,
     ) -> Result<VerifiedToken<'t>, Unverified> {
         let jws = CompactJws::parse(token.text()).map_err(Unverified::NotAJws)?;
         let header = jws.header();
@@ -91,12 +100,27 @@ impl Trust {
         if header.extension.is_some() {
             return Err(Unverified::Extension);
         }
-        if !matches!(header.typ.as_deref(), None | Some("jwt")) {
-            return Err(Unverified::Type);
-        }
+        let odd_type = match header.typ.as_deref() {
+            None | Some("jwt") => None,
+            Some(typ) => {
+                Some(claims::repair_type(typ, &self.claims.settings).ok_or(Unverified::Type)?)
+            }
+        };
         let signer = self.signer(&jws, alg).ok_or(Unverified::Signature)?;
-        self.check_claims(jws.payload(), now)?;
-        Ok(VerifiedToken { alg, signer, jws })
+        let typ = match odd_type {
+            Some(odd) => {
+                findings.push(odd.finding);
+                Some(odd.typ.ok_or(Unverified::Type)?)
+            }
+            None => None,
+        };
+        let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
+        let repaired =
+            claims::repair(payload, &self.claims, now).map_err(|_| Unverified::Claims)?;
+        findings.extend(repaired.findings.iter().cloned());
+        self.check_claims(repaired.text.as_bytes(), now)?;
+        let claims = repaired.is_changed().then(|| repaired.into_owned());
+        Ok(VerifiedToken { alg, signer, jws, claims, typ })
     }
 
     /// The key that verifies `jws`. A key under the token's own `kid` is tried first; the others too,
@@ -142,6 +166,21 @@ impl<'t> VerifiedToken<'t> {
     /// The token.
     pub fn jws(&self) -> &CompactJws<'t> {
         &self.jws
+    }
+
+    /// Its claims after the repairs.
+    pub fn payload(&self) -> &[u8] {
+        self.claims.as_ref().map_or(self.jws.payload(), |claims| claims.text.as_bytes())
+    }
+
+    /// What was repaired in its claims; `None` if nothing was.
+    pub fn repaired_claims(&self) -> Option<&Repaired<'static>> {
+        self.claims.as_ref()
+    }
+
+    /// What its header must say for `typ`; `None` if that stays.
+    pub fn repaired_type(&self) -> Option<&'static str> {
+        self.typ
     }
 
     /// Its algorithm, which its key has too.

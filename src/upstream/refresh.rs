@@ -13,12 +13,13 @@ use super::site::{Known, Site, discovery_path};
 use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
 use crate::clock;
 use crate::config::{Issuer, KeySource, Origin, ValidConfig};
-use crate::keys::{DirectoryError, KeyRing, load_directory};
+use crate::keys::{DirectoryError, KeyRing, check_distinct, load_directory};
 use crate::rules::{Effect, Finding};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,6 +62,8 @@ pub struct IssuerStatus {
     pub fetched: Option<i64>,
     /// Why the last attempt failed.
     pub error: Option<String>,
+    /// True if the provider answered the last attempt, with whatever.
+    pub answered: bool,
     /// Attempts that succeeded, and that failed.
     pub attempts: (u64, u64),
     /// What the rules found in the current documents.
@@ -104,9 +107,13 @@ impl Refresher {
     }
 
     /// Asks for the documents of every issuer that has none yet, and waits at most `patience` for each.
+    ///
+    /// Not where the provider does answer, but with documents that are of no use: waiting would not make them
+    /// better, and requests that need no repair would come late for as long as that lasts.
     pub async fn refresh_missing(&self, patience: Duration) {
         for (index, shared) in self.issuers.iter().enumerate() {
-            if shared.status().fetched.is_none() {
+            let status = shared.status();
+            if status.fetched.is_none() && !status.answered {
                 self.refresh(index, patience).await;
             }
         }
@@ -141,17 +148,35 @@ enum RefreshError {
     Key(#[from] crate::jose::KeyError),
 }
 
+impl RefreshError {
+    /// True if nothing came from the provider at all.
+    fn is_silence(&self) -> bool {
+        use FetchError::{Connect, Http, Timeout};
+        matches!(self, Self::Fetch(Connect(_) | Http { .. } | Timeout { .. }))
+    }
+}
+
 /// Loads the bridge keys of every issuer: what is wrong with them must stop the start.
 fn first_rings(config: &ValidConfig) -> Result<Vec<KeyRing>, DirectoryError> {
-    let rings = config.issuers.iter().map(|issuer| match &issuer.keys {
-        KeySource::Directory(path) => {
-            let (ring, warnings) = load_directory(path)?;
-            warnings.iter().for_each(|warning| warn!("{warning}"));
-            Ok(ring)
-        }
-        KeySource::Ephemeral | KeySource::None => Ok(KeyRing::default()),
-    });
-    rings.collect()
+    let mut rings = Vec::new();
+    for issuer in &config.issuers {
+        let KeySource::Directory(path) = &issuer.keys else {
+            rings.push(KeyRing::default());
+            continue;
+        };
+        let (ring, warnings) = load_directory(path)?;
+        warnings.iter().for_each(|warning| warn!("{warning}"));
+        rings.push(ring);
+    }
+    let sources = config.issuers.iter().zip(&rings);
+    let owned: Vec<(&Path, &KeyRing)> = sources
+        .filter_map(|(issuer, ring)| match &issuer.keys {
+            KeySource::Directory(path) => Some((path.as_path(), ring)),
+            KeySource::Ephemeral | KeySource::None => None,
+        })
+        .collect();
+    check_distinct(&owned)?;
+    Ok(rings)
 }
 
 /// The background before it runs; may go to the thread that it is to run on.
@@ -253,7 +278,7 @@ impl Task {
                     pause
                 }
             };
-            self.note(result.err().map(|problem| problem.to_string()));
+            self.note(result.err());
             self.refresher_of_this().attempts.send_modify(|count| *count += 1);
             self.wait(started, started + pause).await;
         }
@@ -432,7 +457,7 @@ impl Task {
             if before.is_some_and(|before| before.findings.contains(finding)) {
                 continue;
             }
-            let Finding { rule, pointer, detail, effect } = finding;
+            let Finding { rule, pointer, detail, effect, .. } = finding;
             if *effect == Effect::Compromised {
                 error!(
                     issuer = self.name(),
@@ -473,7 +498,7 @@ impl Task {
         }
     }
 
-    fn note(&self, problem: Option<String>) {
+    fn note(&self, problem: Option<RefreshError>) {
         let retain = self.config.keys.retain;
         let keys = self.ring.states(clock::now(), retain);
         let keys = keys
@@ -489,7 +514,8 @@ impl Task {
             }
             status.issuer = self.learned_issuer.clone();
             status.fetched = self.known.as_ref().map(|documents| documents.fetched);
-            status.error = problem;
+            status.answered = !problem.as_ref().is_some_and(RefreshError::is_silence);
+            status.error = problem.map(|problem| problem.to_string());
             status.findings = findings.unwrap_or_default();
             status.keys = keys;
         });

@@ -1,0 +1,115 @@
+//! The rules for the claims of ID tokens (OpenID Connect Core §2, RFC 7519 §4).
+//!
+//! What they change forces a new signature, so they are few: each mends what relying parties are known to
+//! refuse. They see a payload only after the provider's own signature over it was verified. None touches
+//! `sub`, and none turns a token that has expired, or is meant for somebody else, into one that has not or is not.
+//! Those that take a check away from the relying party are off until the configuration asks for them.
+
+mod audience_array;
+mod audience_string;
+mod authorized_party_missing;
+mod date_fraction;
+mod date_iso;
+mod date_milliseconds;
+mod date_string;
+mod hash_null;
+mod issued_at_missing;
+mod issuer_alias;
+mod null_claim;
+mod type_odd;
+mod verified_string;
+
+use super::layer::{self, Entry, Layer, Repaired, Unrepairable};
+use super::{Finding, Rule, Settings};
+use crate::json::{Limits, Value};
+
+/// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
+const TABLE: [Entry<Claims>; 12] = [
+    Entry { rule: &issuer_alias::RULE, check: issuer_alias::check },
+    Entry { rule: &date_string::RULE, check: date_string::check },
+    Entry { rule: &date_iso::RULE, check: date_iso::check },
+    Entry { rule: &date_milliseconds::RULE, check: date_milliseconds::check },
+    Entry { rule: &date_fraction::RULE, check: date_fraction::check },
+    Entry { rule: &hash_null::RULE, check: hash_null::check },
+    Entry { rule: &null_claim::RULE, check: null_claim::check },
+    Entry { rule: &verified_string::RULE, check: verified_string::check },
+    Entry { rule: &audience_array::RULE, check: audience_array::check },
+    Entry { rule: &audience_string::RULE, check: audience_string::check },
+    Entry { rule: &authorized_party_missing::RULE, check: authorized_party_missing::check },
+    Entry { rule: &issued_at_missing::RULE, check: issued_at_missing::check },
+];
+
+/// The claims that are dates (OpenID Connect Core §2, RFC 7519 §4.1.5).
+const DATES: [&str; 4] = ["exp", "iat", "nbf", "auth_time"];
+
+/// This layer.
+struct Claims;
+
+impl Layer for Claims {
+    type Context<'c> = Context<'c>;
+}
+
+/// What the rules are told beside the claims.
+#[derive(Clone, Copy)]
+struct Context<'c> {
+    options: &'c Options,
+    now: i64,
+}
+
+/// How an issuer's claims are to be repaired.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Settings that differ from the rules' defaults.
+    pub settings: Settings,
+    /// The issuer that relying parties expect.
+    pub issuer: String,
+    /// Other values of `iss` that stand for it, as configured.
+    pub issuer_aliases: Vec<String>,
+    /// The audiences that the configuration lists.
+    pub audiences: Vec<String>,
+}
+
+/// Every rule of this layer, in the order in which they are applied; last, the one for the header.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    TABLE.iter().map(|entry| entry.rule).chain([&type_odd::RULE])
+}
+
+/// Repairs the payload `text` of a token whose signature was verified at the time `now`, in seconds since 1970.
+pub fn repair<'t>(
+    text: &'t str,
+    options: &Options,
+    now: i64,
+) -> Result<Repaired<'t>, Unrepairable> {
+    let context = Context { options, now };
+    layer::repair(&TABLE, None, text, Limits::TOKEN, context, &options.settings)
+}
+
+/// What the `typ` of an ID token's header should be instead of `typ`, in the form of
+/// [`crate::jose::ProtectedHeader::typ`]; `None` if it is not known for an odd one.
+pub fn repair_type(typ: &str, settings: &Settings) -> Option<RepairedType> {
+    type_odd::repair(typ, settings)
+}
+
+/// An odd `typ` of a token's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairedType {
+    /// What was found.
+    pub finding: Finding,
+    /// What it becomes; `None` where the rule only warns.
+    pub typ: Option<&'static str>,
+}
+
+/// The dates among the claims that stand there.
+fn dates<'d>(claims: Value<'d>) -> impl Iterator<Item = Value<'d>> {
+    DATES.into_iter().filter_map(move |name| claims.get(name))
+}
+
+/// The place of a claim, as a JSON pointer.
+fn pointer(claim: Value<'_>) -> String {
+    format!("/{}", claim.name())
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
