@@ -312,7 +312,7 @@ impl Connection {
         };
         if request.head.is_chunked() {
             (request.end, request.trailers) = self.reader.chunked(&mut sink);
-        } else if let Some(text) = request.head.get("content-length") {
+        } else if let Some(text) = request.head.all("content-length").first() {
             request.end = self.reader.sized(text.parse().unwrap(), &mut sink);
         }
         digests.then(|| format!("{length} {}", tokens::hex(context.finish().as_ref())))
