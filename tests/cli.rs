@@ -183,7 +183,8 @@ fn provider(jwks: &'static str) -> String {
             let mut stream = stream.unwrap();
             let mut head = [0; 4096];
             let length = std::io::Read::read(&mut stream, &mut head).unwrap();
-            let asks_for_keys = head[..length].starts_with(b"GET /keys ");
+            let asks_for_keys =
+                head.get(..length).is_some_and(|head| head.starts_with(b"GET /keys "));
             let discovery = format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/keys"}}"#);
             let body = if asks_for_keys { jwks } else { &discovery };
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
