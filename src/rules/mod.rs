@@ -10,6 +10,7 @@
 pub mod claims;
 pub mod jwks;
 mod layer;
+pub mod token_response;
 
 pub use layer::{Repaired, Unrepairable};
 
@@ -55,7 +56,7 @@ impl Rule {
 
 /// Every rule of every layer.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    jwks::rules().chain(claims::rules())
+    jwks::rules().chain(token_response::rules()).chain(claims::rules())
 }
 
 /// What a finding led to.

@@ -30,6 +30,7 @@ mod hygiene;
 mod jwks;
 mod pass_through;
 mod restore;
+mod rules;
 mod streaming;
 mod token;
 mod token_passes;
