@@ -58,7 +58,7 @@ pub(super) fn run(fix: &Fix) -> ExitCode {
 
 /// A finding in one line.
 pub(super) fn line(finding: &Finding) -> String {
-    let Finding { rule, pointer, detail, effect } = finding;
+    let Finding { rule, pointer, detail, effect, .. } = finding;
     let line = format!("{}  {rule}  {pointer}  {detail}", effect.name());
     visible(&line).into_owned()
 }

@@ -3,13 +3,14 @@
 //! A flag can't say which of several issuers it means, so with several it is refused rather
 //! than guessed.
 
-use super::error::Reported;
+use super::error::{Fault, Reported};
 use super::model::{ConfiguredMetadata, Issuer, KeySource};
 use super::origin::{Origin, parse_url};
 use super::overrides::{Override, Overrides};
 use super::place::Source;
 use super::reader::{Given, Optional, Section};
 use super::value;
+use crate::rules::jwks::KnownKey;
 
 /// An issuer, and where the parts of it were written that checks speak of.
 pub(super) struct ReadIssuer {
@@ -104,6 +105,7 @@ fn read(
     let audiences = texts(&mut keys, "audiences", "all are allowed");
     let aliases = texts(&mut keys, "aliases", "the issuer has one name");
     let key_source = key_source(&mut keys, outside);
+    let known_keys = known_keys(&mut keys);
     keys.close();
 
     let (issuer, external_url, jwks_uri) = (issuer?, external_url?, jwks_uri?);
@@ -129,8 +131,33 @@ fn read(
             aliases: plain(aliases?).unwrap_or_default(),
             audiences: plain(audiences?).unwrap_or_default(),
             keys: key_source,
+            known_keys: known_keys?,
         },
     })
+}
+
+/// `[[issuer.key]]`: what a token taught about one key.
+fn known_keys(keys: &mut Section<'_, '_>) -> Result<Vec<KnownKey>, Reported> {
+    let tables = keys.list("key")?;
+    let read: Vec<_> =
+        tables.iter().map(|(at, table)| known_key(keys.item("key", Some(table)), at)).collect();
+    read.into_iter().collect()
+}
+
+fn known_key(mut keys: Section<'_, '_>, at: &Source) -> Result<KnownKey, Reported> {
+    let thumbprint = keys.optional("thumbprint", None, value::thumbprint);
+    let kid = keys.optional("kid", None, value::kid);
+    let alg = keys.optional("alg", None, value::word);
+    let thumbprint = thumbprint.and_then(|thumbprint| {
+        thumbprint.ok_or_else(|| {
+            let advice =
+                "say which key is meant: `kidstamp thumbprint` prints it for each key".to_owned();
+            let fault = Fault::Missing { key: keys.full("thumbprint"), advice };
+            keys.reader.problems.report(at.clone(), fault)
+        })
+    });
+    keys.close();
+    Ok(KnownKey { thumbprint: thumbprint?.value, kid: plain(kid?), alg: plain(alg?) })
 }
 
 /// A list of texts, whose absence means `unset`.

@@ -13,7 +13,9 @@ use http::Uri;
 use super::origin::Origin;
 use super::record::Record;
 use super::value::Word;
+use crate::jose::Alg;
 use crate::rules::Setting;
+use crate::rules::jwks::KnownKey;
 use crate::token::Mode;
 
 /// A configuration that passed every check.
@@ -119,6 +121,8 @@ pub struct Issuer {
     pub audiences: Vec<String>,
     /// The bridge keys.
     pub keys: KeySource,
+    /// What is known of single keys of the IdP.
+    pub known_keys: Vec<KnownKey>,
 }
 
 /// Metadata of an IdP that has no discovery document, or a wrong one.
@@ -204,6 +208,21 @@ impl Word for LogFormat {
 impl Word for Mode {
     const WORDS: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("pass", Self::Pass), ("resign", Self::Resign)];
+}
+
+impl Word for Alg {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("RS256", Self::Rs256),
+        ("RS384", Self::Rs384),
+        ("RS512", Self::Rs512),
+        ("PS256", Self::Ps256),
+        ("PS384", Self::Ps384),
+        ("PS512", Self::Ps512),
+        ("ES256", Self::Es256),
+        ("ES384", Self::Es384),
+        ("ES512", Self::Es512),
+        ("EdDSA", Self::EdDsa),
+    ];
 }
 
 /// The media type under which the key set is served.

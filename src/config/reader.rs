@@ -200,9 +200,10 @@ impl<'r, 'd> Section<'r, 'd> {
 
     /// One table of a list.
     pub(super) fn item(&mut self, key: &str, table: Option<&'d DeTable<'d>>) -> Section<'_, 'd> {
-        let header = format!("[[{key}]]");
+        let name = self.full(key);
+        let header = format!("[[{name}]]");
         self.reader.record.section(&header);
-        Section::new(self.full(key), header, table, self.reader)
+        Section::new(name, header, table, self.reader)
     }
 
     /// The keys that stand in this table.

@@ -92,6 +92,7 @@ fn every_key_is_read() {
     assert_eq!(first.external_url, Origin::parse("https://login.example.com").ok());
     assert_eq!(first.metadata.jwks_uri.as_ref().unwrap().path(), "/jwks");
     assert_eq!(first.audiences, ["one", "two"]);
+    assert_eq!(first.known_keys[0].kid.as_deref(), Some("1_RS256"));
     assert_eq!(second.external_url, Origin::parse("https://idp.example.com").ok());
     assert_eq!(config.jwks.content_type, ContentType::JwkSetJson);
     assert_eq!(config.rules["jwks/kid-missing"], Setting::Warn);

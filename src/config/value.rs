@@ -17,6 +17,7 @@ use super::duration;
 use super::error::nearest;
 use super::file::File;
 use super::origin::{Origin, UrlError, parse_url};
+use crate::jose::base64url;
 
 /// Why a value can't stand: the end of the sentence that begins with `key = value`.
 #[derive(Debug, PartialEq, Eq)]
@@ -229,6 +230,26 @@ pub(super) fn issuer(input: Input<'_>) -> Result<String, Refusal> {
 /// The URL of an endpoint.
 pub(super) fn endpoint(input: Input<'_>) -> Result<Uri, Refusal> {
     Ok(parse_url(input.text("https://idp.example.com/jwks")?)?.0)
+}
+
+/// The RFC 7638 thumbprint of a key.
+pub(super) fn thumbprint(input: Input<'_>) -> Result<String, Refusal> {
+    let text = input.text("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")?;
+    match base64url::decode(text) {
+        Some(digest) if digest.len() == 32 => Ok(text.to_owned()),
+        _ => Err("is not a SHA-256 thumbprint (43 characters of base64url); \
+                  `kidstamp thumbprint` prints it for each key"
+            .into()),
+    }
+}
+
+/// The `kid` of a key.
+pub(super) fn kid(input: Input<'_>) -> Result<String, Refusal> {
+    let text = input.text("1a2b")?;
+    if text.is_empty() || text.len() > 128 || text.chars().any(char::is_control) {
+        return Err("is not a key ID; write 1 to 128 bytes without control characters".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// The name that the upstream's certificate must carry.

@@ -16,7 +16,7 @@ mod verify;
 pub use alg::{Alg, KeyType};
 pub use jwk::{Curve, JwkError, PRIVATE_MEMBERS, PublicKey, RSA_BITS};
 pub use jws::{CompactJws, JwsError, Kid, ProtectedHeader};
-pub use pem::{PemError, public_keys_from_pem};
+pub use pem::{PemError, public_key_from_certificate, public_key_from_spki, public_keys_from_pem};
 pub use sign::{KeyError, SigningKey};
 pub(crate) use verify::is_safe_exponent;
 pub use verify::{UnusableKey, VerificationKey};

@@ -67,16 +67,26 @@ fn public_key_of_block(text: &str) -> Result<PublicKey, PemError> {
     match label.as_str() {
         "PUBLIC KEY" => public_key_of_spki(&der, label),
         "RSA PUBLIC KEY" => rsa_public_key(&der).ok_or(PemError::Content(label)),
-        "CERTIFICATE" => {
-            let certificate =
-                Certificate::from_der(&der).map_err(|_| PemError::Content(label.clone()))?;
-            let spki = x509_cert::der::Encode::to_der(
-                certificate.tbs_certificate().subject_public_key_info(),
-            );
-            public_key_of_spki(&spki.map_err(|_| PemError::Content(label.clone()))?, label)
-        }
+        "CERTIFICATE" => public_key_of_certificate(&der, label),
         _ => Err(PemError::Label(label)),
     }
+}
+
+/// The public key of a certificate in DER, as `x5c` holds it (RFC 7517 §4.7).
+pub fn public_key_from_certificate(der: &[u8]) -> Option<PublicKey> {
+    public_key_of_certificate(der, String::new()).ok()
+}
+
+/// The public key of a SubjectPublicKeyInfo in DER (RFC 5280 §4.1).
+pub fn public_key_from_spki(der: &[u8]) -> Option<PublicKey> {
+    public_key_of_spki(der, String::new()).ok()
+}
+
+fn public_key_of_certificate(der: &[u8], label: String) -> Result<PublicKey, PemError> {
+    let certificate = Certificate::from_der(der).map_err(|_| PemError::Content(label.clone()))?;
+    let spki =
+        x509_cert::der::Encode::to_der(certificate.tbs_certificate().subject_public_key_info());
+    public_key_of_spki(&spki.map_err(|_| PemError::Content(label.clone()))?, label)
 }
 
 fn public_key_of_spki(der: &[u8], label: String) -> Result<PublicKey, PemError> {

@@ -2,48 +2,26 @@
 
 use super::body::Body;
 use super::error::Refusal;
-use super::worker::Worker;
 use crate::clock;
-use crate::upstream::{PublishedKeys, Route, Snapshot};
+use crate::upstream::{PublishedKeys, Route};
 use http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
     ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
 };
 use http::{Method, Request, Response, StatusCode};
-use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a request waits for a first snapshot.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers a request for the key set.
-pub(super) async fn answer<B>(
-    worker: &Worker,
-    request: &Request<B>,
-    route: &Route,
-) -> Response<Body> {
+pub(super) fn answer<B>(request: &Request<B>, route: &Route) -> Response<Body> {
     match *request.method() {
         Method::GET | Method::HEAD => {}
         Method::OPTIONS => return options(),
         // Some provider might answer a POST with its own set.
         _ => return Refusal::JwksMethod.response(),
     }
-    match usable(worker, route).await {
+    match route.snapshot.as_ref().filter(|snapshot| snapshot.is_usable(clock::now())) {
         Some(snapshot) => respond(&snapshot.keys, request.headers()),
         None => Refusal::NoKeySet.response(),
     }
-}
-
-/// The snapshot of the route, if it is fresh enough; waits for a first one.
-async fn usable(worker: &Worker, route: &Route) -> Option<Arc<Snapshot>> {
-    let snapshot = match &route.snapshot {
-        Some(snapshot) => Arc::clone(snapshot),
-        None => {
-            worker.refresher.refresh(route.issuer, PATIENCE).await;
-            worker.refresher.site.load().snapshot(route.issuer)?
-        }
-    };
-    snapshot.is_usable(clock::now()).then_some(snapshot)
 }
 
 fn respond(keys: &PublishedKeys, request: &HeaderMap) -> Response<Body> {

@@ -12,8 +12,7 @@ use hyper::body::Incoming;
 use std::time::{Duration, Instant};
 use tracing::info;
 
-/// How long a request waits, before anything is known of the provider, until something is: its path could be
-/// the key set's, which must not pass unrepaired.
+/// How long a request waits for the first documents of the provider.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a request turned out to be, for counters and log.
@@ -61,9 +60,7 @@ async fn answer(
     if request.uri().path() == "*" {
         return (about_the_server(), Account { endpoint: Endpoint::Other, decision: None });
     }
-    if !worker.refresher.site.load().is_complete {
-        worker.refresher.refresh_missing(PATIENCE).await;
-    }
+    await_documents(worker, request.uri().path()).await;
     let site = worker.refresher.site.load();
     let Some(route) = site.route(request.uri().path()) else {
         let response = pass(worker, request, client, None).await;
@@ -71,7 +68,7 @@ async fn answer(
     };
     let endpoint = route.endpoint;
     let (response, decision) = match endpoint {
-        Endpoint::Jwks => (endpoint_jwks::answer(worker, &request, route).await, None),
+        Endpoint::Jwks => (endpoint_jwks::answer(&request, route), None),
         Endpoint::Token => {
             let response = pass(worker, request, client, Some(route)).await;
             endpoint_token::treat(worker, route, response).await
@@ -79,6 +76,21 @@ async fn answer(
         _ => (pass(worker, request, client, Some(route)).await, None),
     };
     (response, Account { endpoint, decision })
+}
+
+/// Waits for documents of the provider, where a request can't be treated rightly without them: its path could be
+/// a key set's, or is one's, or the tokens in its response are to be judged.
+async fn await_documents(worker: &Worker, path: &str) {
+    let site = worker.refresher.site.load();
+    match site.route(path) {
+        Some(Route {
+            endpoint: Endpoint::Jwks | Endpoint::Token, snapshot: None, issuer, ..
+        }) => {
+            worker.refresher.refresh(*issuer, PATIENCE).await;
+        }
+        None if !site.knows_all_paths => worker.refresher.refresh_missing(PATIENCE).await,
+        _ => {}
+    }
 }
 
 /// Restores the tokens of a request and passes it on.

@@ -146,6 +146,7 @@ fn strip_mark(rule: &'static Rule, settings: &Settings, repaired: &mut Repaired<
         pointer: String::new(),
         detail: "a byte order mark before the text".to_owned(),
         effect,
+        flaw: rule.answers.first().copied(),
     });
 }
 

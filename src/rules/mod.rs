@@ -41,6 +41,9 @@ pub struct Rule {
     pub default: Setting,
     /// True where the configuration must not say otherwise: what the rule keeps back gives secrets away.
     pub fixed: bool,
+    /// The observations that the rule answers: flaws of [`strictness`] and rows of the list of quirks. The
+    /// first one is what a finding of this rule shows, unless the finding says otherwise.
+    pub answers: &'static [&'static str],
 }
 
 impl Rule {
@@ -102,6 +105,8 @@ pub struct Finding {
     pub detail: String,
     /// What became of it.
     pub effect: Effect,
+    /// The flaw of [`strictness`] that it shows, if relying parties were measured with it.
+    pub flaw: Option<&'static str>,
 }
 
 /// Settings that differ from the rules' defaults, by rule id.
@@ -165,7 +170,20 @@ impl<'d> Report<'d> {
         } else {
             Effect::Kept
         };
-        self.findings.push(Finding { rule: self.rule.id, pointer, detail: detail.into(), effect });
+        self.findings.push(Finding {
+            rule: self.rule.id,
+            pointer,
+            detail: detail.into(),
+            effect,
+            flaw: self.rule.answers.first().copied(),
+        });
+    }
+
+    /// Says which flaw the last finding shows, where it is not the first that the rule answers.
+    fn shows(&mut self, flaw: &'static str) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.flaw = Some(flaw);
+        }
     }
 }
 

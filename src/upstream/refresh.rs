@@ -9,7 +9,7 @@ use super::connect::Connector;
 use super::fetch::{FetchError, Fetched, Forwarding, fetch};
 use super::metadata::{Metadata, MetadataError, unsupported_front_channel};
 use super::publication::Publication;
-use super::site::{Site, discovery_path};
+use super::site::{Known, Site, discovery_path};
 use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
 use crate::clock;
 use crate::config::{Issuer, KeySource, Origin, ValidConfig};
@@ -62,6 +62,8 @@ pub struct IssuerStatus {
     pub fetched: Option<i64>,
     /// Why the last attempt failed.
     pub error: Option<String>,
+    /// True if the provider answered the last attempt, with whatever.
+    pub answered: bool,
     /// Attempts that succeeded, and that failed.
     pub attempts: (u64, u64),
     /// What the rules found in the current documents.
@@ -87,9 +89,8 @@ impl Refresher {
             attempts: watch::Sender::new(0),
             status: Mutex::default(),
         };
-        let nothing = vec![None; issuers.len()];
         Self {
-            site: ArcSwap::from_pointee(Site::new(issuers, &nothing)),
+            site: ArcSwap::from_pointee(Site::new(issuers, &[])),
             issuers: issuers.iter().map(|_| shared()).collect(),
         }
     }
@@ -106,9 +107,13 @@ impl Refresher {
     }
 
     /// Asks for the documents of every issuer that has none yet, and waits at most `patience` for each.
+    ///
+    /// Not where the provider does answer, but with documents that are of no use: waiting would not make them
+    /// better, and requests that need no repair would come late for as long as that lasts.
     pub async fn refresh_missing(&self, patience: Duration) {
         for (index, shared) in self.issuers.iter().enumerate() {
-            if shared.status().fetched.is_none() {
+            let status = shared.status();
+            if status.fetched.is_none() && !status.answered {
                 self.refresh(index, patience).await;
             }
         }
@@ -141,6 +146,14 @@ enum RefreshError {
     Snapshot(#[from] SnapshotError),
     #[error("the bridge key can't be made: {0}")]
     Key(#[from] crate::jose::KeyError),
+}
+
+impl RefreshError {
+    /// True if nothing came from the provider at all.
+    fn is_silence(&self) -> bool {
+        use FetchError::{Connect, Http, Timeout};
+        matches!(self, Self::Fetch(Connect(_) | Http { .. } | Timeout { .. }))
+    }
 }
 
 /// Loads the bridge keys of every issuer: what is wrong with them must stop the start.
@@ -191,13 +204,14 @@ impl Background {
 
     /// Starts a task for each issuer on the current [`tokio::task::LocalSet`].
     pub fn spawn(self) {
-        let snapshots = Rc::new(RefCell::new(vec![None; self.config.issuers.len()]));
+        let nothing = self.config.issuers.iter().map(|_| Known::default()).collect();
+        let all = Rc::new(RefCell::new(nothing));
         for (index, ring) in self.rings.into_iter().enumerate() {
             let task = Task {
                 config: Arc::clone(&self.config),
                 connector: self.connector.clone(),
                 refresher: Arc::clone(&self.refresher),
-                snapshots: Rc::clone(&snapshots),
+                all: Rc::clone(&all),
                 index,
                 ring,
                 keys_error: None,
@@ -214,7 +228,8 @@ struct Task {
     config: Arc<ValidConfig>,
     connector: Connector,
     refresher: Arc<Refresher>,
-    snapshots: Rc<RefCell<Vec<Option<Arc<Snapshot>>>>>,
+    /// What is known of every issuer.
+    all: Rc<RefCell<Vec<Known>>>,
     index: usize,
     ring: KeyRing,
     keys_error: Option<String>,
@@ -263,7 +278,7 @@ impl Task {
                     pause
                 }
             };
-            self.note(result.err().map(|problem| problem.to_string()));
+            self.note(result.err());
             self.refresher_of_this().attempts.send_modify(|count| *count += 1);
             self.wait(started, started + pause).await;
         }
@@ -328,6 +343,7 @@ impl Task {
             Some(external) => Forwarding::new(&external),
             None => forwarding,
         };
+        self.make_paths_known(&metadata);
         let jwks = fetch(&self.connector, &forwarding, &metadata.jwks, FETCH_TIMEOUT).await?;
         if issuer.keys == KeySource::Ephemeral {
             self.make_ephemeral_keys(&jwks.body, &metadata)?;
@@ -348,6 +364,16 @@ impl Task {
         self.learned_issuer =
             self.known.as_ref().map(|documents| documents.metadata.issuer.clone());
         Ok(())
+    }
+
+    /// Tells the paths as soon as they are known, whatever becomes of the key set.
+    fn make_paths_known(&self, metadata: &Metadata) {
+        let mut all = self.all.borrow_mut();
+        let Some(known) = all.get_mut(self.index) else { return };
+        if known.metadata.as_ref() != Some(metadata) {
+            known.metadata = Some(metadata.clone());
+            self.refresher.site.store(Arc::new(Site::new(&self.config.issuers, &all)));
+        }
     }
 
     /// The discovery document; `None` if there is none and the configuration says enough without it.
@@ -416,12 +442,12 @@ impl Task {
             fetched: known.fetched,
         };
         let snapshot = Arc::new(Snapshot::build(&ingredients, &mut self.publication)?);
-        let mut snapshots = self.snapshots.borrow_mut();
-        if let Some(place) = snapshots.get_mut(self.index) {
-            self.tell_news(place.as_deref(), &snapshot);
-            *place = Some(snapshot);
+        let mut all = self.all.borrow_mut();
+        if let Some(known) = all.get_mut(self.index) {
+            self.tell_news(known.snapshot.as_deref(), &snapshot);
+            known.snapshot = Some(snapshot);
         }
-        self.refresher.site.store(Arc::new(Site::new(&config.issuers, &snapshots)));
+        self.refresher.site.store(Arc::new(Site::new(&config.issuers, &all)));
         Ok(())
     }
 
@@ -431,7 +457,7 @@ impl Task {
             if before.is_some_and(|before| before.findings.contains(finding)) {
                 continue;
             }
-            let Finding { rule, pointer, detail, effect } = finding;
+            let Finding { rule, pointer, detail, effect, .. } = finding;
             if *effect == Effect::Compromised {
                 error!(
                     issuer = self.name(),
@@ -472,18 +498,15 @@ impl Task {
         }
     }
 
-    fn note(&self, problem: Option<String>) {
+    fn note(&self, problem: Option<RefreshError>) {
         let retain = self.config.keys.retain;
         let keys = self.ring.states(clock::now(), retain);
         let keys = keys
             .map(|(key, state)| (key.key.kid().to_owned(), key.key.alg().name(), state.name()))
             .collect();
-        let findings = self
-            .snapshots
-            .borrow()
-            .get(self.index)
-            .and_then(Option::as_ref)
-            .map(|s| s.findings.clone());
+        let all = self.all.borrow();
+        let snapshot = all.get(self.index).and_then(|known| known.snapshot.as_ref());
+        let findings = snapshot.map(|snapshot| snapshot.findings.clone());
         self.refresher_of_this().update(|status| {
             match &problem {
                 None => status.attempts.0 += 1,
@@ -491,7 +514,8 @@ impl Task {
             }
             status.issuer = self.learned_issuer.clone();
             status.fetched = self.known.as_ref().map(|documents| documents.fetched);
-            status.error = problem;
+            status.answered = !problem.as_ref().is_some_and(RefreshError::is_silence);
+            status.error = problem.map(|problem| problem.to_string());
             status.findings = findings.unwrap_or_default();
             status.keys = keys;
         });

@@ -1,6 +1,7 @@
 //! Which path is which endpoint of which issuer.
 
 use super::fetch::Forwarding;
+use super::metadata::Metadata;
 use super::path::normalise;
 use super::snapshot::Snapshot;
 use crate::config::Issuer;
@@ -93,19 +94,29 @@ pub struct Route {
     pub snapshot: Option<Arc<Snapshot>>,
 }
 
+/// What is known of one issuer.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What its provider said of itself last, though there may be no key set to it yet: a path that is known to be
+    /// the key set's does not pass unrepaired.
+    pub(super) metadata: Option<Metadata>,
+    /// The last good snapshot.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+}
+
 /// All that is known at a moment; replaced as a whole.
 #[derive(Debug, Default)]
 pub struct Site {
     routes: Vec<Route>,
-    /// True once every issuer has a snapshot.
-    pub is_complete: bool,
+    /// True once every key set's path is known, so that a path which is none of them is no key set's.
+    pub knows_all_paths: bool,
     /// What the provider is told of its external origin on paths of no issuer in particular.
     pub forwarding: Option<Forwarding>,
 }
 
 impl Site {
     /// Puts together what is known of each issuer, in the order of the configuration.
-    pub(super) fn new(issuers: &[Issuer], snapshots: &[Option<Arc<Snapshot>>]) -> Self {
+    pub(super) fn new(issuers: &[Issuer], known: &[Known]) -> Self {
         let mut routes: Vec<Route> = Vec::new();
         let mut add = |path: &str, endpoint, issuer, snapshot: Option<&Arc<Snapshot>>| {
             let path: Box<str> = normalise(path).into();
@@ -114,28 +125,28 @@ impl Site {
                 routes.push(Route { path, endpoint, issuer, snapshot: snapshot.cloned() });
             }
         };
+        let mut knows_all_paths = true;
         for (index, issuer) in issuers.iter().enumerate() {
-            let snapshot = snapshots.get(index).and_then(Option::as_ref);
+            let known = known.get(index);
+            let snapshot = known.and_then(|known| known.snapshot.as_ref());
+            // Where the provider has moved, the paths of the snapshot's time and the newest.
+            let current = snapshot.map(|snapshot| &snapshot.metadata);
+            let newest = known.and_then(|known| known.metadata.as_ref());
+            let metadata = || current.into_iter().chain(newest);
             let configured = issuer.metadata.jwks_uri.as_ref().map(http::Uri::path);
-            if let Some(path) =
-                snapshot.map(|snapshot| snapshot.metadata.jwks_path()).or(configured)
-            {
-                add(path, Endpoint::Jwks, index, snapshot);
-            }
+            let jwks: Vec<&str> = metadata().map(Metadata::jwks_path).chain(configured).collect();
+            knows_all_paths &= !jwks.is_empty();
+            jwks.into_iter().for_each(|path| add(path, Endpoint::Jwks, index, snapshot));
             add(&discovery_path(issuer.issuer.as_deref()), Endpoint::Discovery, index, snapshot);
-            for (member, path) in snapshot.iter().flat_map(|snapshot| &snapshot.metadata.endpoints)
-            {
+            for (member, path) in metadata().flat_map(|metadata| &metadata.endpoints) {
                 add(path, Endpoint::of_metadata(member), index, snapshot);
             }
         }
         let configured =
             issuers.first().and_then(|issuer| issuer.external_url.as_ref()).map(Forwarding::new);
-        let learned = snapshots.iter().flatten().next().map(|snapshot| snapshot.forwarding.clone());
-        Self {
-            routes,
-            is_complete: snapshots.iter().all(Option::is_some),
-            forwarding: configured.or(learned),
-        }
+        let learned = known.iter().find_map(|known| known.snapshot.as_ref());
+        let learned = learned.map(|snapshot| snapshot.forwarding.clone());
+        Self { routes, knows_all_paths, forwarding: configured.or(learned) }
     }
 
     /// The snapshot of the issuer at that place in the configuration.

@@ -16,7 +16,6 @@ use crate::token::{Bridge, BridgeKey, Mode, Trust, TrustedKey};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::HeaderValue;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -96,18 +95,18 @@ impl Snapshot {
             settings: from.config.rules.clone(),
             publish_compromised: from.config.jwks.publish_compromised,
             stamp_all: false,
+            keys: from.issuer.known_keys.clone(),
         };
         let repaired = jwks::repair(text, &options)?;
         let retain = from.config.keys.retain;
         let body = with_bridge_keys(&repaired.text, &from.ring.published(from.now, retain))?;
         let published = read_keys(&body)?;
-        let by_provider = kids_of(text);
         publication.publish(
             from.now,
             published
                 .iter()
                 .filter_map(|key| Some((key.kid.as_deref()?, key.thumbprint.as_deref()?)))
-                .map(|(kid, thumbprint)| (kid, thumbprint, by_provider.contains(kid))),
+                .map(|(kid, thumbprint)| (kid, thumbprint, repaired.provider_kids.contains(kid))),
         );
         let settled = |kid: &str| publication.is_settled(kid, from.now, from.config.jwks.settle);
         let trust = trust(from, &repaired, settled)?;
@@ -170,16 +169,6 @@ fn read_key(jwk: Value<'_>) -> ReadKey {
         thumbprint,
         alg,
     }
-}
-
-/// The good key IDs of the provider's own text.
-fn kids_of(text: &str) -> HashSet<String> {
-    let Ok(document) = Document::parse_with_duplicates(text, Limits::DOCUMENT) else {
-        return HashSet::new();
-    };
-    let keys = document.root().get("keys");
-    let kids = keys.into_iter().flat_map(|keys| keys.elements());
-    kids.filter_map(|jwk| Kid::of(jwk).text().map(str::to_owned)).collect()
 }
 
 /// The repaired set with those bridge keys at its end that it does not hold already.

@@ -12,8 +12,6 @@
     clippy::string_slice,
     clippy::panic,
     clippy::print_stdout,
-    dead_code,
-    unused_imports,
     reason = "a test ends where something is not as it should be"
 )]
 
@@ -25,12 +23,15 @@ mod sidecar;
 mod tokens;
 mod upstream;
 
+mod documents;
 mod framing;
 mod hygiene;
 mod jwks;
+mod lifecycle;
 mod pass_through;
 mod restore;
 mod rules;
+mod secrets;
 mod streaming;
 mod token;
 mod token_passes;
@@ -39,6 +40,6 @@ mod upstream_tls;
 pub(crate) use client::{Client, Response};
 pub(crate) use gate::{Gate, eventually};
 pub(crate) use process::Process;
-pub(crate) use sidecar::Sidecar;
+pub(crate) use sidecar::{Setup, Sidecar};
 pub(crate) use tokens::Key;
 pub(crate) use upstream::{Answer, Request, Upstream};

@@ -14,6 +14,7 @@ pub(crate) struct Process {
     child: Child,
     log: PathBuf,
     _folder: TempDir,
+    kept: Option<TempDir>,
 }
 
 impl Process {
@@ -29,7 +30,13 @@ impl Process {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Self { child, log, _folder: folder }
+        Self { child, log, _folder: folder, kept: None }
+    }
+
+    /// Ends that folder with the process.
+    pub(crate) fn keeping(mut self, folder: TempDir) -> Self {
+        self.kept = Some(folder);
+        self
     }
 
     /// What it has written to standard error so far.
@@ -37,23 +44,29 @@ impl Process {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    fn address(&self, after: &str) -> SocketAddr {
+    /// The address after one of these texts in the line that tells them.
+    fn address(&self, after: &[&str]) -> SocketAddr {
         eventually("kidstamp says where it listens", || {
             let log = self.log();
             let line = log.lines().find(|line| line.contains("listening on http://"))?;
-            let (_, rest) = line.split_once(after)?;
+            let (_, rest) = after.iter().find_map(|after| line.split_once(after))?;
             let end = rest.find(|sign: char| !sign.is_ascii_digit() && !matches!(sign, '.' | ':'));
             rest[..end.unwrap_or(rest.len())].parse().ok()
         })
     }
 
+    /// Where it serves clients.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.address(&["listening on http://"])
+    }
+
     pub(crate) fn client(&self) -> Client {
-        Client::connect(self.address("listening on http://"))
+        Client::connect(self.listen())
     }
 
     /// `GET path` at the admin address: status and body.
     pub(crate) fn admin(&self, path: &str) -> (u16, String) {
-        ask_admin(self.address("admin=\"http://"), path)
+        ask_admin(self.address(&["admin=\"http://", "\"admin\":\"http://"]), path)
     }
 
     pub(crate) fn await_ready(&self) {

@@ -64,8 +64,10 @@ impl Setup {
         let key = keys.join("bridge.pem");
         fs::write(&key, self.key.unwrap_or_else(|| Key::bridge().pem())).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let workers =
+            if self.settings.contains("server.workers") { "" } else { "server.workers = 1" };
         let text = format!(
-            "server.listen = \"127.0.0.1:0\"\nserver.admin = \"127.0.0.1:0\"\nserver.workers = 1\n\
+            "server.listen = \"127.0.0.1:0\"\nserver.admin = \"127.0.0.1:0\"\n{workers}\n\
              upstream.url = \"{}://{}\"\n{}\n{}",
             self.scheme,
             self.upstream,
@@ -158,11 +160,6 @@ impl Sidecar {
         let response = self.client().get("/jwks.json");
         assert_eq!(response.status, 200, "{response:?}");
         response.text()
-    }
-
-    /// Ends as after SIGTERM, and waits for it.
-    pub(crate) fn stop(mut self) {
-        self.running.take().unwrap().stop();
     }
 }
 

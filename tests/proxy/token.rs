@@ -161,16 +161,21 @@ fn a_rotation_is_invisible_and_fetched_once_for_all_that_wait() {
 #[test]
 fn a_key_that_leaves_the_set_is_vouched_for_no_more() {
     let upstream = Upstream::start();
-    let sidecar = Sidecar::before(&upstream).start();
-    assert_eq!(sidecar.resigned("kid_missing"), 0);
-    upstream.publish(&[Key::next().jwk("")]);
-    // A token of the new key makes kidstamp look.
-    upstream.issue(&Key::next().sign(PLAIN, &claims()));
+    let eager = "jwks.refresh_min = \"100ms\"\njwks.refresh_max = \"100ms\"";
+    let sidecar = Sidecar::before(&upstream).with(eager).start();
     sidecar.client().post_form("/token", LOGIN);
     assert_eq!(sidecar.resigned("kid_missing"), 1);
+    upstream.publish(&[Key::next().jwk("")]);
+    crate::eventually("the new set is there", || {
+        sidecar.jwks().contains(&Key::next().thumbprint()).then_some(())
+    });
+    assert!(!sidecar.jwks().contains(&Key::idp().thumbprint()));
     let old = tokens::id_token();
     upstream.issue(&old);
     let response = sidecar.client().post_form("/token", LOGIN);
     assert_eq!(response.text(), tokens::token_response(&old));
     assert_eq!(sidecar.passed("signature"), 1);
+    upstream.issue(&Key::next().sign(PLAIN, &claims()));
+    let resigned = tokens::id_token_of(&sidecar.client().post_form("/token", LOGIN).text());
+    assert_eq!(tokens::verify(&resigned, &sidecar.jwks()), Ok(()));
 }

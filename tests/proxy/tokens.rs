@@ -87,6 +87,15 @@ impl Key {
         format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
     }
 
+    /// Texts of which none may ever be seen outside: parts of the private half, as a JWK and as hexadecimal.
+    pub(crate) fn private_members(&self) -> Vec<String> {
+        let der = self.der();
+        // The second half of the DER holds d and the primes; any window of it will do.
+        let secret = &der[der.len() / 2..];
+        let windows = secret.chunks_exact(33).flat_map(|part| [encode(part), hex(part)]);
+        windows.collect()
+    }
+
     /// A JWS with this header and payload, to the letter.
     pub(crate) fn sign(&self, header: &str, payload: &str) -> String {
         let input = format!("{}.{}", encode(header), encode(payload));

@@ -206,11 +206,6 @@ impl Upstream {
     pub(crate) fn await_bytes(&self, bytes: &str) {
         eventually("the upstream gets the bytes", || self.received().contains(bytes).then_some(()));
     }
-
-    /// How many connections there have been.
-    pub(crate) fn connections(&self) -> usize {
-        self.shared.received.lock().unwrap().len()
-    }
 }
 
 impl Drop for Upstream {

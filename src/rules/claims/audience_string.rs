@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 4.1.3",
     default: Setting::Off,
     fixed: false,
+    answers: &[],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

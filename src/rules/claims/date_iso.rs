@@ -19,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 2, OpenID Connect Core section 2",
     default: Setting::Repair,
     fixed: false,
+    answers: &["exp-as-date"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

@@ -19,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "OpenID Connect Core section 2",
     default: Setting::Off,
     fixed: false,
+    answers: &["iat-missing"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, context: Context<'_>, report: &mut Report<'d>) {

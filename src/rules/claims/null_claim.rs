@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "OpenID Connect Core sections 2 and 5.3.2",
     default: Setting::Repair,
     fixed: false,
+    answers: &[],
 };
 
 const OPTIONAL: [&str; 7] = ["nonce", "azp", "auth_time", "nbf", "acr", "amr", "sid"];

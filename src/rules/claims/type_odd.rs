@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 5.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &["id-token-typ-odd", "IDT-42"],
 };
 
 /// In lower case, and without `application/`.
@@ -30,7 +31,13 @@ pub(super) fn repair(typ: &str, settings: &Settings) -> Option<RepairedType> {
         Setting::Repair => (Effect::Repaired, Some("JWT")),
         _ => (Effect::Kept, None),
     };
-    let finding = Finding { rule: RULE.id, pointer: "/typ".to_owned(), detail: shown(typ), effect };
+    let finding = Finding {
+        rule: RULE.id,
+        pointer: "/typ".to_owned(),
+        detail: shown(typ),
+        effect,
+        flaw: RULE.answers.first().copied(),
+    };
     Some(RepairedType { finding, typ: typ_then })
 }
 

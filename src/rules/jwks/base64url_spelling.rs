@@ -1,6 +1,6 @@
 //! A member of a key is base64, but not the base64url of JOSE.
 //!
-//! Padding (`=`), the standard alphabet (`+` and `/`), line breaks and set bits behind the last octet
+//! Padding (`=`, or even `,`), the standard alphabet (`+` and `/`), line breaks and set bits behind the last octet
 //! are what general base64 encoders leave. RFC 7515 §2 allows none of them: strict libraries fail to
 //! load the key ("illegal base64 data", "Invalid key"), and lenient ones compute another thumbprint than
 //! strict ones.
@@ -21,6 +21,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7515 section 2",
     default: Setting::Repair,
     fixed: false,
+    answers: &["padded", "std-base64", "comma-padded", "JWKS-42", "JWKS-47", "JWKS-48"],
 };
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -47,12 +48,17 @@ pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
                         edits.replace(value, json::quote(&base64url::encode(octets)));
                     },
                 );
+                report.shows(match () {
+                    () if text.contains(',') => "comma-padded",
+                    () if text.contains(['+', '/']) => "std-base64",
+                    () => "padded",
+                });
             }
         }
     }
 }
 
-fn decode_leniently(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_leniently(text: &str) -> Option<Vec<u8>> {
     let text: String = text
         .chars()
         .filter(|c| !c.is_ascii_whitespace())
@@ -62,7 +68,7 @@ fn decode_leniently(text: &str) -> Option<Vec<u8>> {
             other => other,
         })
         .collect();
-    LENIENT.decode(text.trim_end_matches('=')).ok()
+    LENIENT.decode(text.trim_end_matches(['=', ','])).ok()
 }
 
 #[cfg(test)]
@@ -72,12 +78,20 @@ mod tests {
 
     #[test]
     fn fixtures() {
-        for (before, after) in
-            [("AQ==", "AQ"), ("+/8", "-_8"), ("AQ\\r\\nAB", "AQAB"), ("AR", "AQ"), ("A+8=", "A-8")]
-        {
+        for (before, after) in [
+            ("AQ==", "AQ"),
+            ("+/8", "-_8"),
+            ("AQ\\r\\nAB", "AQAB"),
+            ("AR", "AQ"),
+            ("A+8=", "A-8"),
+            ("AQ,,", "AQ"),
+        ] {
             let set = |text: &str| format!(r#"{{"keys":[{{"n":"{text}"}}]}}"#);
             repaired(&RULE, &set(before), &set(after));
         }
-        silent(&RULE, r#"{"keys":[{"n":"AQAB","e":65537,"x":"A","y":"A*B=","k":"AQ=="}]}"#);
+        silent(
+            &RULE,
+            r#"{"keys":[{"n":"AQAB","e":65537,"x":"A","y":"A*B=","k":"AQ=="},{"n":",AQ"}]}"#,
+        );
     }
 }

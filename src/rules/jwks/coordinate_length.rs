@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7518 section 6.2.1.2",
     default: Setting::Repair,
     fixed: false,
+    answers: &["short-ec-coord"],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

@@ -15,6 +15,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 4",
     default: Setting::Repair,
     fixed: true,
+    answers: &[],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 8017 section 3.1, RFC 8725 section 3.4",
     default: Setting::Repair,
     fixed: false,
+    answers: &[],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

@@ -3,12 +3,16 @@
 //! Once for `sig` and once for `enc` under the same `kid`, or simply twice. Readers that take the first key of a
 //! `kid` take the wrong one; readers that index by `kid` refuse the set ("duplicate kid", "Invalid JSON Web Key Set").
 //!
+//! Some providers publish a key once for each `alg` that it could sign with: "Token algorithm 'RS256' does not match
+//! the key's algorithm 'RS512'".
+//!
 //! **What is changed:** one of the two stays, the one for signatures before others. Two entries for
-//! signatures that each have a good `kid` of their own both stay: tokens may name either.
+//! signatures that each have a good `kid` of their own both stay: tokens may name either. Where entries for
+//! signatures differ in `alg`, the one that stays says none: which of them tokens have is not guessed.
 
 use super::{Key, KeySet, Options, Report, kid_malformed};
 use crate::jose::Kid;
-use crate::rules::{Rule, Setting};
+use crate::rules::{Effect, Rule, Setting};
 
 pub(super) static RULE: Rule = Rule {
     id: "jwks/key-twice",
@@ -16,10 +20,22 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 4.5",
     default: Setting::Repair,
     fixed: false,
+    answers: &[
+        "same-key-twice",
+        "same-kid-enc-first",
+        "same-kid-multi-alg",
+        "JWKS-12",
+        "JWKS-13",
+        "JWKS-14",
+        "JWKS-15",
+        "JWKS-16",
+        "JWKS-17",
+    ],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
     let mut seen: Vec<(String, Key<'d>)> = Vec::new();
+    let mut at_odds: Vec<Key<'d>> = Vec::new();
     let mut keys: Vec<Key<'d>> = set.elements().collect();
     // Signature keys first, so that they are the ones that stay.
     keys.sort_by_key(|key| !key.is_for_signatures());
@@ -31,8 +47,25 @@ pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
         if let Some((_, kept)) = twin {
             let detail = format!("the same key as {}", kept.pointer(None));
             set.drop(report, key, detail);
+            if !key.is_for_signatures() && kept.is_for_signatures() {
+                report.shows("same-kid-enc-first");
+            } else if key.value.get_str("alg") != kept.value.get_str("alg") {
+                report.shows("same-kid-multi-alg");
+                at_odds.push(*kept);
+            }
         } else {
             seen.push((thumbprint, key));
+        }
+    }
+    at_odds.dedup_by_key(|kept| kept.place);
+    for kept in at_odds {
+        if let Some(alg) = kept.value.get("alg") {
+            let pointer = kept.pointer(Some("alg"));
+            let detail = "other entries for the same key have another alg";
+            report.found(pointer, detail, Effect::Repaired, |edits| {
+                edits.remove(kept.value, alg);
+            });
+            report.shows("same-kid-multi-alg");
         }
     }
 }
@@ -67,6 +100,9 @@ mod tests {
         repaired(&RULE, &set(&[plain.clone(), plain.clone()]), &set(from_ref(&plain)));
         repaired(&RULE, &set(&[enc, sig.clone()]), &set(from_ref(&sig)));
         repaired(&RULE, &set(&[plain, sig.clone()]), &set(from_ref(&sig)));
+        let with = |alg: &str| key(&format!(r#","use":"sig","kid":"a","alg":"{alg}""#));
+        repaired(&RULE, &set(&[with("RS512"), with("RS256")]), &set(from_ref(&sig)));
+        repaired(&RULE, &set(&[with("RS256"), with("RS256")]), &set(&[with("RS256")]));
         let other = key(r#","use":"sig","kid":"b""#);
         silent(&RULE, &set(&[sig.clone(), other.clone()]));
         let options = Options { stamp_all: true, ..Options::default() };

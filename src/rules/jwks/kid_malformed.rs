@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 8725 section 3.10",
     default: Setting::Repair,
     fixed: false,
+    answers: &[],
 };
 
 const MOST_BYTES: usize = 128;

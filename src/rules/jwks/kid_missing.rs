@@ -16,6 +16,18 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 4.5, OpenID Connect Core section 10.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &[
+        "no-kid",
+        "jwks-no-kid",
+        "two-keys-no-kid",
+        "enc-key-first",
+        "JWKS-01",
+        "JWKS-02",
+        "JWKS-03",
+        "JWKS-05",
+        "JWKS-06",
+        "JWKS-07",
+    ],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

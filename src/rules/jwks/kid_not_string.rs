@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 4.5",
     default: Setting::Repair,
     fixed: false,
+    answers: &["numeric-kid"],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7518 section 6.3.1.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &["leading-zero-n", "JWKS-41", "JWKS-43", "JWKS-44", "JWKS-45", "JWKS-46"],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

@@ -1,12 +1,19 @@
 //! The rules for key sets (RFC 7517 §5), and how they are applied.
 
+mod alg_spelling;
+mod as_configured;
+mod bare_array;
 mod base64url_spelling;
+mod byte_order_mark;
 mod coordinate_length;
 mod duplicate_member;
+mod empty_members;
+mod enc_key;
 mod exponent_unsafe;
 mod integer_spelling;
 mod key_ops_not_array;
 mod key_twice;
+mod keys_not_array;
 mod kid_duplicate;
 mod kid_empty;
 mod kid_malformed;
@@ -14,18 +21,30 @@ mod kid_missing;
 mod kid_not_string;
 mod kid_null;
 mod kty_case;
+mod kty_missing;
 mod kty_unknown;
 mod leading_zeros;
+mod null_members;
+mod pem_map;
 mod point_off_curve;
 mod private_members;
 mod rsa_size;
+mod shape;
+mod single_key;
 mod symmetric_key;
 mod unreadable_key;
 mod use_case;
+mod use_missing;
+mod x5c_only;
+mod x5c_spelling;
+mod x5c_spki;
+mod x5t_length;
 
+use self::shape::{Shaped, shape};
 use super::{Effect, Finding, Report, Rule, Setting, Settings, Step};
-use crate::jose::{PublicKey, thumbprint};
+use crate::jose::{Alg, Kid, PublicKey, thumbprint};
 use crate::json::{self, Document, Kind, Limits, ParseError, Value};
+use std::collections::HashSet;
 
 /// A rule together with what looks for its flaw.
 struct Entry {
@@ -35,9 +54,17 @@ struct Entry {
 
 /// The table, in the order in which the rules are applied: first what a member says, then which keys
 /// can stay, and last the key IDs, since a thumbprint is taken over repaired members.
-const TABLE: [Entry; 22] = [
+const TABLE: [Entry; 33] = [
     Entry { rule: &duplicate_member::RULE, check: duplicate_member::check },
+    Entry { rule: &null_members::RULE, check: null_members::check },
     Entry { rule: &kty_case::RULE, check: kty_case::check },
+    Entry { rule: &empty_members::RULE, check: empty_members::check },
+    Entry { rule: &x5c_spelling::RULE, check: x5c_spelling::check },
+    Entry { rule: &x5c_spki::RULE, check: x5c_spki::check },
+    Entry { rule: &x5c_only::RULE, check: x5c_only::check },
+    Entry { rule: &x5t_length::RULE, check: x5t_length::check },
+    Entry { rule: &kty_missing::RULE, check: kty_missing::check },
+    Entry { rule: &alg_spelling::RULE, check: alg_spelling::check },
     Entry { rule: &use_case::RULE, check: use_case::check },
     Entry { rule: &key_ops_not_array::RULE, check: key_ops_not_array::check },
     Entry { rule: &integer_spelling::RULE, check: integer_spelling::check },
@@ -51,6 +78,9 @@ const TABLE: [Entry; 22] = [
     Entry { rule: &unreadable_key::RULE, check: unreadable_key::check },
     Entry { rule: &rsa_size::RULE, check: rsa_size::check },
     Entry { rule: &kty_unknown::RULE, check: kty_unknown::check },
+    Entry { rule: &enc_key::RULE, check: enc_key::check },
+    Entry { rule: &use_missing::RULE, check: use_missing::check },
+    Entry { rule: &as_configured::RULE, check: as_configured::check },
     Entry { rule: &key_twice::RULE, check: key_twice::check },
     Entry { rule: &kid_missing::RULE, check: kid_missing::check },
     Entry { rule: &kid_empty::RULE, check: kid_empty::check },
@@ -62,7 +92,7 @@ const TABLE: [Entry; 22] = [
 
 /// Every rule of this layer, in the order in which they are applied.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    TABLE.iter().map(|entry| entry.rule)
+    shape::rules().chain(TABLE.iter().map(|entry| entry.rule))
 }
 
 /// How a key set is to be repaired, beyond each rule's own setting.
@@ -74,6 +104,19 @@ pub struct Options {
     pub publish_compromised: bool,
     /// Replace good key IDs by thumbprints as well.
     pub stamp_all: bool,
+    /// What the configuration knows of single keys.
+    pub keys: Vec<KnownKey>,
+}
+
+/// What a token taught about one key: `[[issuer.key]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its RFC 7638 thumbprint.
+    pub thumbprint: String,
+    /// The `kid` that its tokens have.
+    pub kid: Option<String>,
+    /// The `alg` that its tokens have.
+    pub alg: Option<Alg>,
 }
 
 impl Options {
@@ -97,6 +140,8 @@ pub struct RepairedSet {
     pub steps: Vec<Step>,
     /// The public halves of keys that are not published because their private halves were.
     pub compromised: Vec<PublicKey>,
+    /// The good key IDs that the provider itself gave its keys.
+    pub provider_kids: HashSet<String>,
 }
 
 /// Why a text is not a key set at all.
@@ -128,14 +173,17 @@ pub const MAX_KEYS: usize = 512;
 /// a string (where the rules for that are on), and none has private members, whatever the settings. A
 /// set can be left empty only if all of its keys are compromised.
 pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> {
+    let shaped = shape(text, options)?;
+    let (count, provider_kids) = first_look(&shaped.text)?;
     let mut set = RepairedSet {
-        text: text.to_owned(),
-        findings: Vec::new(),
-        steps: Vec::new(),
+        text: shaped.text.clone(),
+        findings: shaped.findings.clone(),
+        steps: shaped.steps.clone(),
         compromised: Vec::new(),
+        provider_kids,
     };
     // Elements move as others are dropped; findings name the places of the text as it came.
-    let mut places: Vec<usize> = (0..key_count(text)?).collect();
+    let mut places: Vec<usize> = (0..count).collect();
     for entry in &TABLE {
         let setting = options.setting(entry.rule);
         if setting == Setting::Off {
@@ -155,7 +203,10 @@ pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> 
                 !findings.iter().any(|finding| finding.drops() && finding.pointer == gone)
             });
         }
-        set.findings.extend(findings);
+        set.findings.extend(findings.into_iter().map(|mut finding| {
+            Shaped::locate(shaped.origins(), &mut finding);
+            finding
+        }));
         set.compromised.extend(compromised);
     }
     if places.is_empty() && set.compromised.is_empty() {
@@ -164,13 +215,15 @@ pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> 
     Ok(set)
 }
 
-fn key_count(text: &str) -> Result<usize, Unreadable> {
+/// How many keys a set has, and the good key IDs among them.
+fn first_look(text: &str) -> Result<(usize, HashSet<String>), Unreadable> {
     let document = Document::parse_with_duplicates(text, Limits::DOCUMENT)?;
-    let count = array_of(&document)?.elements().count();
-    match count {
+    let keys = array_of(&document)?;
+    let kids = keys.elements().filter_map(|jwk| Kid::of(jwk).text().map(str::to_owned)).collect();
+    match keys.elements().count() {
         0 => Err(Unreadable::NothingLeft),
         count if count > MAX_KEYS => Err(Unreadable::TooManyKeys),
-        count => Ok(count),
+        count => Ok((count, kids)),
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 9.2",
     default: Setting::Repair,
     fixed: true,
+    answers: &["private-members"],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7518 section 3.3",
     default: Setting::Warn,
     fixed: false,
+    answers: &[],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

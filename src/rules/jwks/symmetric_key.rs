@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7518 section 6.4, RFC 8725 section 3.5",
     default: Setting::Repair,
     fixed: true,
+    answers: &[],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

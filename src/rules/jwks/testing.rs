@@ -1,5 +1,6 @@
 //! What the fixtures of the rules are checked with: one rule at a time, on the text before and after.
 
+use super::shape::shape;
 use super::{KeySet, Options, Report, Step, TABLE, array_of};
 use crate::json::{self, Document, Limits};
 use crate::rules::{Effect, Finding, Rule, Setting};
@@ -8,6 +9,47 @@ use crate::rules::{Effect, Finding, Rule, Setting};
 pub(crate) const ED25519: &str =
     r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
 pub(crate) const ED25519_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+
+/// The same key, as kidstamp writes the members of one, and as PEM.
+pub(crate) const ED25519_MEMBERS: &str =
+    r#""crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+pub(crate) const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+
+/// A self-signed certificate, and the `x` of its Ed25519 key.
+pub(crate) const CERTIFICATE: &str = "MIIBPDCB76ADAgECAhR+mO91kYhxH12NmjQepJDA4wFigzAFBgMrZXAwEzERMA8GA1UEAwwIaWRwLnRlc3QwIBcN\
+    MjYxMTIzMjEyNjIxWhgPMjEyNjEwMzAyMTI2MjFaMBMxETAPBgNVBAMMCGlkcC50ZXN0MCowBQYDK2VwAyEADRTe\
+    cph63IgrJrl/PxjwWfiO6cOI0peBL+msTTxtCfWjUzBRMB0GA1UdDgQWBBSK59GE84Ok4FGkokJ9pNmTQehsyDAf\
+    BgNVHSMEGDAWgBSK59GE84Ok4FGkokJ9pNmTQehsyDAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAJwV30C7cK89\
+    +eYL0WhzqUX6FtDJA8TTEyawLmFyzQJZ3ls1nzVfVnOH6wEsur/vj9OjnWTXBm5USDvQY3mjYg4=";
+pub(crate) const CERTIFICATE_X: &str = "DRTecph63IgrJrl_PxjwWfiO6cOI0peBL-msTTxtCfU";
+
+/// The rule makes the set `after` of the text `before`; its elements stood at `origins`.
+pub(crate) fn reshaped(rule: &'static Rule, before: &str, after: &str, origins: &[&str]) {
+    let shaped = shape(before, &Options::default()).expect("the fixture is JSON");
+    let fired: Vec<&str> = shaped.findings.iter().map(|finding| finding.rule).collect();
+    assert_eq!((fired, shaped.text.as_str()), (vec![rule.id], after));
+    assert_eq!(shaped.origins().unwrap_or_default(), origins);
+    let undone = shaped
+        .steps
+        .iter()
+        .rev()
+        .try_fold(shaped.text.clone(), |text, step| json::apply(&text, &step.undo));
+    assert_eq!(undone.as_deref(), Ok(before), "output minus edits is the input");
+    unshaped(after);
+    let settings = [(rule.id.to_owned(), Setting::Warn)].into();
+    let warned = shape(before, &Options { settings, ..Options::default() });
+    if let Ok(warned) = warned {
+        assert_eq!(warned.text, before);
+        assert!(warned.findings.iter().all(|finding| finding.effect == Effect::Kept));
+    }
+}
+
+/// The near miss: no rule for the shape fires on `text`.
+pub(crate) fn unshaped(text: &str) {
+    let shaped = shape(text, &Options::default()).expect("the fixture is JSON");
+    assert_eq!((shaped.findings, shaped.text.as_str()), (Vec::new(), text));
+}
 
 fn run(
     rule: &'static Rule,

@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 4.1, RFC 7518 section 6",
     default: Setting::Repair,
     fixed: false,
+    answers: &["JWKS-40", "JWKS-50"],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

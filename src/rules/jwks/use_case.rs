@@ -15,6 +15,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7517 section 4.2",
     default: Setting::Repair,
     fixed: false,
+    answers: &[],
 };
 
 pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {

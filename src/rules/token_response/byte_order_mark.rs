@@ -13,6 +13,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 8259 section 8.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &[],
 };
 
 #[cfg(test)]

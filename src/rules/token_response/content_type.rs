@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 6749 section 5.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &[],
 };
 
 pub(super) fn check(head: Head<'_>) -> Option<String> {

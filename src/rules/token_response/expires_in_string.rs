@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 6749 sections 5.1 and A.14",
     default: Setting::Repair,
     fixed: false,
+    answers: &["expires-in-string", "TOKR-03", "TOKR-04"],
 };
 
 pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {

@@ -98,7 +98,9 @@ impl RepairedHead {
         let setting = rule.setting(settings);
         let Some(detail) = detail.filter(|_| setting != Setting::Off) else { return false };
         let effect = if setting == Setting::Repair { Effect::Repaired } else { Effect::Kept };
-        self.findings.push(Finding { rule: rule.id, pointer: String::new(), detail, effect });
+        let flaw = rule.answers.first().copied();
+        let pointer = String::new();
+        self.findings.push(Finding { rule: rule.id, pointer, detail, effect, flaw });
         setting == Setting::Repair
     }
 }

@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 6749 section 5.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &["TOKR-05", "TOKR-15"],
 };
 
 pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {

@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 6749 sections 3.3 and 5.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &["TOKR-14"],
 };
 
 pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {

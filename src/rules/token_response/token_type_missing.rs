@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 6749 section 5.1",
     default: Setting::Repair,
     fixed: false,
+    answers: &["token-type-missing", "TOKR-01", "TOKR-02", "TOKR-12"],
 };
 
 pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {
