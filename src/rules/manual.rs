@@ -59,6 +59,14 @@ const FILES: &[&str] = &[
     include_str!("jwks/x5c_spelling.rs"),
     include_str!("jwks/x5c_spki.rs"),
     include_str!("jwks/x5t_length.rs"),
+    include_str!("token_response/byte_order_mark.rs"),
+    include_str!("token_response/cacheable.rs"),
+    include_str!("token_response/content_type.rs"),
+    include_str!("token_response/expires_in_string.rs"),
+    include_str!("token_response/null_member.rs"),
+    include_str!("token_response/scope_array.rs"),
+    include_str!("token_response/status_created.rs"),
+    include_str!("token_response/token_type_missing.rs"),
 ];
 
 /// What the head of the rule's file says, as Markdown; `None` for an id that no file names.
