@@ -87,7 +87,6 @@ pub const PRACTICES: [Practice; 4] = [
             "IDT-28",
             "IDT-40",
             "IDT-41",
-            "IDT-44",
         ],
     },
     Practice {

@@ -64,7 +64,7 @@ fn run_all(dir: &str, count: usize, check: fn(&Case) -> Result<(), String>) {
             (None, Err(problem)) => writeln!(wrong, "{id}: {problem}").unwrap(),
             (Some((_, reason)), Err(_)) => println!("skipped: desync {id}: {reason}"),
             (Some(_), Ok(())) => {
-                writeln!(wrong, "{id}: is good now; take it out of NOT_YET").unwrap()
+                writeln!(wrong, "{id}: is good now; take it out of NOT_YET").unwrap();
             }
         }
     }
