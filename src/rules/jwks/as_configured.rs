@@ -8,7 +8,7 @@
 //! and `kidstamp lint --token` write these lines.
 
 use super::{KeySet, Report};
-use crate::jose::thumbprint;
+use crate::jose::{Alg, thumbprint};
 use crate::json::quote;
 use crate::rules::{Effect, Rule, Setting};
 
@@ -29,7 +29,7 @@ pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
         let Some(thumbprint) = key.public().map(|public| thumbprint::of(&public)) else { continue };
         let known = set.options.keys.iter().find(|known| known.thumbprint == thumbprint);
         let Some(known) = known else { continue };
-        let alg = known.alg.map(|alg| alg.name());
+        let alg = known.alg.map(Alg::name);
         for (name, value) in [("alg", alg), ("kid", known.kid.as_deref())] {
             let Some(value) = value else { continue };
             if !key.value.get(name).is_some_and(|present| present.is_str(value)) {
