@@ -91,6 +91,11 @@ impl Answer {
         self
     }
 
+    pub(crate) fn then_answer(mut self, answer: Self) -> Self {
+        self.steps.extend(answer.steps);
+        self
+    }
+
     pub(crate) fn then_repeat(mut self, bytes: impl AsRef<[u8]>, times: usize) -> Self {
         self.steps.push(Step::Repeat(bytes.as_ref().to_vec(), times));
         self
