@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use kidstamp::rules::{Setting, jwks};
+use kidstamp::rules::{self, Setting};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,7 +96,7 @@ fn every_key_is_documented_with_its_default() {
 fn every_rule_is_documented() {
     let table = read("docs/configuration.md");
     let mut count = 0;
-    for rule in jwks::rules() {
+    for rule in rules::all() {
         let default = match rule.default {
             Setting::Repair => "repair",
             Setting::Warn => "warn",

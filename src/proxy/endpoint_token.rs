@@ -4,6 +4,7 @@
 //! the runtime's pool of blocking threads, never on its event loop.
 
 use super::body::{Body, ReadAhead};
+use super::repair_token_response;
 use super::worker::Worker;
 use crate::admin::TokenOutcome;
 use crate::clock;
@@ -50,7 +51,7 @@ pub(super) async fn treat(
     response: Response<Body>,
 ) -> (Response<Body>, Option<&'static str>) {
     let Some(snapshot) = &route.snapshot else { return passed(worker, response, "no_snapshot") };
-    if response.status() != StatusCode::OK {
+    if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
         // An error response (RFC 6749 §5.2) has no token: nothing to decide, nothing to count.
         return (response, None);
     }
@@ -68,11 +69,16 @@ pub(super) async fn treat(
             return passed(worker, Response::from_parts(parts, rest), reason);
         }
     };
+    if is_html(&parts.headers) && !begins_an_object(&body) {
+        return passed(worker, Response::from_parts(parts, Body::Full(body)), "content_type");
+    }
+    let (body, is_new) = repair_token_response::repair(worker, &mut parts, body);
+    if is_new {
+        forget_old_body(&mut parts.headers);
+    }
     match treat_body(worker, route.issuer, Arc::clone(snapshot), &body).await {
         Ok((new, reason)) => {
-            for name in OF_THE_OLD_BODY {
-                parts.headers.remove(name);
-            }
+            forget_old_body(&mut parts.headers);
             worker.counters.token(TokenOutcome::Resigned, reason);
             (Response::from_parts(parts, Body::Full(Bytes::from(new))), Some("resigned"))
         }
@@ -87,6 +93,13 @@ fn passed(
 ) -> (Response<Body>, Option<&'static str>) {
     worker.counters.token(TokenOutcome::Passed, reason);
     (response, Some(reason))
+}
+
+/// Takes out what is no longer true of the body.
+fn forget_old_body(headers: &mut HeaderMap) {
+    for name in OF_THE_OLD_BODY {
+        headers.remove(name);
+    }
 }
 
 /// The new body and why, or why the old one stays.
@@ -179,12 +192,30 @@ fn tell_pass(snapshot: &Snapshot, reason: PassReason) {
     }
 }
 
-/// JSON by its type, or of no type at all; a wrong one is some provider's habit, HTML is an error page.
+/// JSON by its type, or of no type at all. A wrong one is some provider's habit; HTML is an error page as a rule.
 fn may_be_json(headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers.get(CONTENT_TYPE) else { return true };
-    let media_type =
-        content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let media_type = media_type.to_ascii_lowercase();
+    let media_type = media_type(headers);
     media_type.ends_with("json")
-        || matches!(media_type.as_str(), "" | "text/plain" | "text/javascript")
+        || matches!(media_type.as_str(), "" | "text/plain" | "text/javascript" | "text/html")
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    media_type(headers) == "text/html"
+}
+
+/// True if a text may be a JSON object, told by its first character.
+fn begins_an_object(body: &[u8]) -> bool {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    body.strip_prefix(MARK).unwrap_or(body).trim_ascii_start().starts_with(b"{")
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }

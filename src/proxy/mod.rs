@@ -15,6 +15,7 @@ mod headers;
 mod hygiene;
 mod listener;
 mod pool;
+mod repair_token_response;
 mod restore;
 mod server;
 mod worker;

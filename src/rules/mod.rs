@@ -10,6 +10,9 @@
 pub mod claims;
 pub mod jwks;
 mod layer;
+pub mod manual;
+pub mod strictness;
+pub mod token_response;
 
 pub use layer::{Repaired, Unrepairable};
 
@@ -58,7 +61,7 @@ impl Rule {
 
 /// Every rule of every layer.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    jwks::rules().chain(claims::rules())
+    jwks::rules().chain(token_response::rules()).chain(claims::rules())
 }
 
 /// What a finding led to.

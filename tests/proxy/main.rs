@@ -31,6 +31,7 @@ mod jwks;
 mod lifecycle;
 mod pass_through;
 mod restore;
+mod rules;
 mod secrets;
 mod streaming;
 mod token;

@@ -234,7 +234,8 @@ fn threat_01_no_request_gets_anything_signed() {
     for path in ["/userinfo", "/introspect", "/revoke", "/logout", "/authorize", "/elsewhere"] {
         upstream.on(path, Answer::json(&echo));
     }
-    upstream.on("/token", Answer::json("{\"access_token\":\"x\"}"));
+    let plain = "{\"access_token\":\"x\",\"token_type\":\"Bearer\"}";
+    upstream.on("/token", Answer::json(plain));
     let sidecar = Sidecar::before(&upstream).start();
     for path in ["/userinfo", "/introspect", "/revoke", "/logout", "/authorize", "/elsewhere"] {
         let response = sidecar.client().post_form(path, &format!("id_token={token}&token={token}"));
@@ -242,7 +243,7 @@ fn threat_01_no_request_gets_anything_signed() {
     }
     let response =
         sidecar.client().post_form("/token", &format!("id_token={token}&assertion={token}"));
-    assert_eq!(response.text(), "{\"access_token\":\"x\"}");
+    assert_eq!(response.text(), plain);
     assert_eq!(
         latin1(&upstream.requests().pop().unwrap().body),
         format!("id_token={token}&assertion={token}")

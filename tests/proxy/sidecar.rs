@@ -93,8 +93,7 @@ impl Setup {
             config: Some(Override::from_flag("--config", file.to_str().unwrap())),
             ..Overrides::default()
         };
-        let rules: Vec<KnownRule<'_>> =
-            kidstamp::rules::jwks::rules().map(KnownRule::from).collect();
+        let rules: Vec<KnownRule<'_>> = kidstamp::rules::all().map(KnownRule::from).collect();
         let config = config::load(&overrides, &rules).expect("a valid configuration");
         let running = proxy::start(config).expect("kidstamp starts");
         let admin = running.admin().expect("an admin address");

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 4.1.3",
     default: Setting::Off,
     fixed: false,
-    answers: &["aud-array"],
+    answers: &["aud-array", "IDT-09", "IDT-10", "IDT-11"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

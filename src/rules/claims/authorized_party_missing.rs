@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "OpenID Connect Core sections 2 and 3.1.3.7 (4)",
     default: Setting::Off,
     fixed: false,
-    answers: &["azp-missing"],
+    answers: &["azp-missing", "IDT-12"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, context: Context<'_>, report: &mut Report<'d>) {

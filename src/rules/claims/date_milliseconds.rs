@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 2",
     default: Setting::Repair,
     fixed: false,
-    answers: &[],
+    answers: &["IDT-14"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "OpenID Connect Core sections 3.1.3.6 and 3.3.2.11",
     default: Setting::Repair,
     fixed: false,
-    answers: &["at-hash-null"],
+    answers: &["at-hash-null", "IDT-20"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

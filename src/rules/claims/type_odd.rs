@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 5.1",
     default: Setting::Repair,
     fixed: false,
-    answers: &["id-token-typ-odd"],
+    answers: &["id-token-typ-odd", "IDT-42"],
 };
 
 /// In lower case, and without `application/`.

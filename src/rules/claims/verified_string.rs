@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "OpenID Connect Core section 5.1",
     default: Setting::Repair,
     fixed: false,
-    answers: &[],
+    answers: &["IDT-34", "IDT-35"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

@@ -1,0 +1,58 @@
+//! The rules for token responses, applied to one on its way to the relying party.
+
+use super::worker::Worker;
+use crate::rules::token_response::{self, Head};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::response::Parts;
+
+/// Repairs the body of a response of the token endpoint and, along with it, its head; what is no token response
+/// stays. Returns the body and whether it is a new one.
+pub(super) fn repair(worker: &Worker, parts: &mut Parts, body: Bytes) -> (Bytes, bool) {
+    let settings = &worker.config.rules;
+    let Ok(text) = std::str::from_utf8(&body) else { return (body, false) };
+    let Ok(repaired) = token_response::repair(text, settings) else { return (body, false) };
+    if !token_response::has_token(&repaired.text) {
+        return (body, false);
+    }
+    worker.counters.findings(&repaired.findings);
+    repair_head(worker, parts);
+    if repaired.is_changed() {
+        (Bytes::from(repaired.text.into_owned()), true)
+    } else {
+        (body, false)
+    }
+}
+
+fn repair_head(worker: &Worker, parts: &mut Parts) {
+    let cache_control = all_of(&parts.headers, &CACHE_CONTROL);
+    let content_type = all_of(&parts.headers, &CONTENT_TYPE);
+    let head = Head {
+        status: parts.status.as_u16(),
+        content_type: content_type.as_deref(),
+        cache_control: cache_control.as_deref(),
+    };
+    let repaired = token_response::repair_head(head, &worker.config.rules);
+    worker.counters.findings(&repaired.findings);
+    if let Some(status) = repaired.status {
+        parts.status = StatusCode::from_u16(status).unwrap_or(parts.status);
+    }
+    for (name, value) in
+        [(CONTENT_TYPE, repaired.content_type), (CACHE_CONTROL, repaired.cache_control)]
+    {
+        if let Some(value) = value {
+            parts.headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// The values of a field as one (RFC 9110 §5.3); `None` if the field is not there.
+fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
