@@ -24,7 +24,8 @@ pub(super) fn answer<B>(request: &Request<B>, route: &Route) -> Response<Body> {
     }
 }
 
-fn respond(keys: &PublishedKeys, request: &HeaderMap) -> Response<Body> {
+/// A document from memory, or the word that it is still the same.
+pub(super) fn respond(keys: &PublishedKeys, request: &HeaderMap) -> Response<Body> {
     let unchanged = matches(request, &keys.etag);
     let mut response =
         Response::new(if unchanged { Body::Empty } else { Body::Full(keys.body.clone()) });
@@ -50,7 +51,8 @@ fn matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
         .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
 }
 
-fn options() -> Response<Body> {
+/// The answer to a question about what is allowed.
+pub(super) fn options() -> Response<Body> {
     const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;

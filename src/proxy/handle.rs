@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::error::Refusal;
 use super::worker::Worker;
-use super::{endpoint_jwks, endpoint_token, forward, hygiene, restore};
+use super::{endpoint_discovery, endpoint_jwks, endpoint_token, forward, hygiene, restore};
 use crate::token::Place;
 use crate::upstream::{Endpoint, Route};
 use http::header::{ALLOW, HeaderValue};
@@ -69,6 +69,10 @@ async fn answer(
     let endpoint = route.endpoint;
     let (response, decision) = match endpoint {
         Endpoint::Jwks => (endpoint_jwks::answer(&request, route), None),
+        Endpoint::Discovery => match endpoint_discovery::answer(&request, route) {
+            Some(response) => (response, Some("repaired")),
+            None => (pass(worker, request, client, Some(route)).await, None),
+        },
         Endpoint::Token => {
             let response = pass(worker, request, client, Some(route)).await;
             endpoint_token::treat(worker, route, response).await

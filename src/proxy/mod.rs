@@ -6,6 +6,7 @@
 
 mod body;
 mod drain;
+mod endpoint_discovery;
 mod endpoint_jwks;
 mod endpoint_token;
 mod error;

@@ -8,6 +8,7 @@
 //! Rules never do I/O, never look at the clock, and never write a document out anew.
 
 pub mod claims;
+pub mod discovery;
 pub mod jwks;
 mod layer;
 pub mod manual;
@@ -61,7 +62,8 @@ impl Rule {
 
 /// Every rule of every layer.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    jwks::rules().chain(token_response::rules()).chain(claims::rules())
+    let documents = jwks::rules().chain(discovery::rules());
+    documents.chain(token_response::rules()).chain(claims::rules())
 }
 
 /// What a finding led to.

@@ -87,7 +87,6 @@ pub const PRACTICES: [Practice; 4] = [
             "IDT-28",
             "IDT-40",
             "IDT-41",
-            "IDT-44",
         ],
     },
     Practice {
@@ -124,7 +123,7 @@ pub const PRACTICES: [Practice; 4] = [
         id: "http/forwarded",
         summary: "requests reach the provider over connections that trust its own CA, under its external name and \
                   with an Accept of kidstamp's own",
-        answers: &["HTTP-01", "HTTP-04", "HTTP-05", "DISC-28", "FRONT-06"],
+        answers: &["HTTP-01", "HTTP-04", "HTTP-05", "FRONT-06"],
     },
 ];
 

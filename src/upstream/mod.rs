@@ -5,6 +5,7 @@
 //! provider's documents, the configuration, the key files and the clock: never on traffic.
 
 mod connect;
+mod discovery;
 mod fetch;
 mod metadata;
 mod path;

@@ -6,6 +6,7 @@
 //! unknown `kid` is no lever.
 
 use super::connect::Connector;
+use super::discovery::Surroundings;
 use super::fetch::{FetchError, Fetched, Forwarding, fetch};
 use super::metadata::{Metadata, MetadataError, unsupported_front_channel};
 use super::publication::Publication;
@@ -254,6 +255,8 @@ struct Documents {
     metadata: Metadata,
     forwarding: Forwarding,
     jwks: Bytes,
+    discovery: Option<Bytes>,
+    external: Option<Origin>,
     max_age: Option<Duration>,
     fetched: i64,
 }
@@ -344,19 +347,25 @@ impl Task {
         let forwarding =
             Forwarding::new(external.as_ref().unwrap_or_else(|| self.connector.origin()));
         let expected = issuer.issuer.clone().or_else(|| self.learned_issuer.clone());
-        let discovery = self.discovery(&issuer, &forwarding).await?;
+        let discovery = self.discovery(&issuer, &forwarding).await?.map(|document| document.body);
+        let surroundings = Surroundings {
+            settings: &self.config.rules,
+            issuer: &issuer,
+            upstream: self.connector.origin(),
+            external: external.as_ref(),
+        };
+        let repaired = discovery.as_ref().and_then(|document| surroundings.repair(document, &[]));
+        let readable = repaired.as_ref().map(|document| document.text.as_bytes());
         let metadata = Metadata::read(
-            discovery.as_ref().map(|document| &*document.body),
+            readable.or(discovery.as_deref()),
             &issuer.metadata,
             expected.as_deref(),
             self.connector.origin(),
             external.as_ref(),
         )?;
         // Where nobody said what the external origin is, the issuer does, from the first document on.
-        let forwarding = match external.or_else(|| origin_of(Some(&metadata.issuer))) {
-            Some(external) => Forwarding::new(&external),
-            None => forwarding,
-        };
+        let external = external.or_else(|| origin_of(Some(&metadata.issuer)));
+        let forwarding = external.as_ref().map_or(forwarding, Forwarding::new);
         self.make_paths_known(&metadata);
         let jwks = fetch(&self.connector, &forwarding, &metadata.jwks, FETCH_TIMEOUT).await?;
         if issuer.keys == KeySource::Ephemeral {
@@ -367,6 +376,8 @@ impl Task {
             forwarding,
             max_age: max_age(&jwks),
             jwks: jwks.body,
+            discovery,
+            external,
             fetched: clock::now(),
         };
         let before = self.known.replace(documents);
@@ -450,6 +461,13 @@ impl Task {
             forwarding: known.forwarding.clone(),
             metadata: &known.metadata,
             jwks: &known.jwks,
+            discovery: known.discovery.as_deref(),
+            surroundings: Surroundings {
+                settings: &config.rules,
+                issuer,
+                upstream: self.connector.origin(),
+                external: known.external.as_ref(),
+            },
             max_age: known.max_age,
             ring: &self.ring,
             now: clock::now(),

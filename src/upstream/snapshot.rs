@@ -2,16 +2,17 @@
 //!
 //! Both come out of one object, since a `kid` in the set and a `kid` in a token are worth nothing apart.
 
+use super::discovery::Surroundings;
 use super::fetch::Forwarding;
 use super::metadata::Metadata;
 use super::publication::Publication;
-use crate::config::{ContentType, Issuer, ValidConfig};
+use crate::config::{Issuer, ValidConfig};
 use crate::jose::{Alg, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{self, Document, Edits, Limits, Value};
 use crate::keys::KeyRing;
-use crate::rules::Finding;
 use crate::rules::claims;
 use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
+use crate::rules::{Finding, Repaired};
 use crate::token::{Bridge, BridgeKey, Mode, Trust, TrustedKey};
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -29,18 +30,20 @@ pub struct Snapshot {
     pub forwarding: Forwarding,
     /// The key set, as relying parties get it.
     pub keys: PublishedKeys,
+    /// The discovery document, if the rules changed it.
+    pub discovery: Option<PublishedKeys>,
     /// What tokens are verified against.
     pub trust: Trust,
     /// What they are re-signed with.
     pub bridge: Bridge,
     /// What is to happen to ID tokens.
     pub mode: Mode,
-    /// What the rules found in the provider's key set.
+    /// What the rules found in the provider's documents.
     pub findings: Vec<Finding>,
     usable_until: AtomicI64,
 }
 
-/// A key set ready to be sent.
+/// A key set, or another document, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedKeys {
     /// The text.
@@ -77,7 +80,11 @@ pub(super) struct Ingredients<'i> {
     pub(super) metadata: &'i Metadata,
     /// The provider's key set, as it came.
     pub(super) jwks: &'i [u8],
-    /// The `max-age` that came with it.
+    /// Its discovery document, as it came.
+    pub(super) discovery: Option<&'i [u8]>,
+    /// What the rules for that are told.
+    pub(super) surroundings: Surroundings<'i>,
+    /// The `max-age` that came with the key set.
     pub(super) max_age: Option<Duration>,
     pub(super) ring: &'i KeyRing,
     pub(super) now: i64,
@@ -111,14 +118,20 @@ impl Snapshot {
         let settled = |kid: &str| publication.is_settled(kid, from.now, from.config.jwks.settle);
         let trust = trust(from, &repaired, settled)?;
         let bridge = bridge(from, &published);
+        let discovery = discovery(from, &repaired)?;
+        let mut findings = repaired.findings;
+        findings.extend(discovery.iter().flat_map(|document| document.findings.iter().cloned()));
         let snapshot = Self {
+            discovery: discovery
+                .filter(Repaired::is_changed)
+                .map(|document| publishable(document.text.into_owned(), "application/json", from)),
             metadata: from.metadata.clone(),
             forwarding: from.forwarding.clone(),
-            keys: publishable(body, from),
+            keys: publishable(body, from.config.jwks.content_type.as_str(), from),
             trust,
             bridge,
             mode: from.config.tokens.id_token,
-            findings: repaired.findings,
+            findings,
             usable_until: AtomicI64::new(0),
         };
         snapshot.prolong(from.fetched, from.config.jwks.stale_if_error);
@@ -258,7 +271,24 @@ pub(super) fn algs_called_for(jwks: &[u8], metadata: &Metadata) -> Vec<Alg> {
     algs
 }
 
-fn publishable(body: String, from: &Ingredients<'_>) -> PublishedKeys {
+/// The discovery document after the rules, which are told what the keys of the set sign with.
+fn discovery<'i>(
+    from: &Ingredients<'i>,
+    repaired: &RepairedSet,
+) -> Result<Option<Repaired<'i>>, SnapshotError> {
+    let Some(document) = from.discovery else { return Ok(None) };
+    let keys = read_keys(&repaired.text)?;
+    let signing = keys.iter().filter(|key| key.signs);
+    let mut algs: Vec<Alg> = signing
+        .filter_map(|key| key.alg.or_else(|| Some(key.public.as_ref()?.key_type()?.default_alg())))
+        .collect();
+    algs.sort();
+    algs.dedup();
+    let names: Vec<&str> = algs.into_iter().map(Alg::name).collect();
+    Ok(from.surroundings.repair(document, &names))
+}
+
+fn publishable(body: String, content_type: &'static str, from: &Ingredients<'_>) -> PublishedKeys {
     /// What relying parties may keep the set for, where the provider says nothing.
     const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
     let hash = digest::digest(&digest::SHA256, body.as_bytes());
@@ -268,7 +298,7 @@ fn publishable(body: String, from: &Ingredients<'_>) -> PublishedKeys {
     let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     PublishedKeys {
         etag: value(etag),
-        content_type: HeaderValue::from_static(ContentType::as_str(from.config.jwks.content_type)),
+        content_type: HeaderValue::from_static(content_type),
         cache_control: value(format!("public, max-age={max_age}")),
         body: Bytes::from(body),
     }

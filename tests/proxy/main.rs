@@ -28,6 +28,7 @@ mod documents;
 mod framing;
 mod hygiene;
 mod jwks;
+mod key_sets;
 mod lifecycle;
 mod pass_through;
 mod restore;

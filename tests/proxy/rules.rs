@@ -311,3 +311,90 @@ fn flaws_that_stand_together() {
     assert_eq!(kidstamp::token::restore(resigned), Some(original));
     assert_eq!(sidecar.resigned("kid_missing"), 1);
 }
+
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+const ENDPOINTS: &str = r#""authorization_endpoint":"https://idp.test/authorize","token_endpoint":"https://idp.test/token""#;
+const LISTS: &str = r#""response_types_supported":["code"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]"#;
+
+#[test]
+fn discovery_documents() {
+    let keys = "\"jwks_uri\":\"https://idp.test/jwks.json\"";
+    let document = |rest: &str| format!("{{\"issuer\":\"https://idp.test\",{rest}}}");
+    let good = document(&format!("{keys},{ENDPOINTS},{LISTS}"));
+    let without = |list: &str| {
+        let lists: Vec<String> =
+            LISTS.split(",\"").map(|part| format!("\"{}", part.trim_start_matches('"'))).collect();
+        lists.into_iter().filter(|part| !part.contains(list)).collect::<Vec<_>>().join(",")
+    };
+    for (rule, flaw) in [
+        ("discovery/byte-order-mark", format!("\u{feff}{good}")),
+        (
+            "discovery/inside-url",
+            good.replace("https://idp.test/jwks.json", "http://UPSTREAM/jwks.json"),
+        ),
+        (
+            "discovery/inside-url",
+            good.replace("https://idp.test/jwks.json", "http://idp.test/jwks.json"),
+        ),
+        ("discovery/inside-url", good.replace("https://idp.test/token", "http://UPSTREAM/token")),
+        ("discovery/algorithm-alias", good.replace("RS256", "SHA256withRSA")),
+        (
+            "discovery/id-token-algorithms-missing",
+            document(&format!("{keys},{ENDPOINTS},{}", without("alg"))),
+        ),
+        (
+            "discovery/response-types-missing",
+            document(&format!("{keys},{ENDPOINTS},{}", without("response"))),
+        ),
+        (
+            "discovery/subject-types-missing",
+            document(&format!("{keys},{ENDPOINTS},{}", without("subject"))),
+        ),
+    ] {
+        let upstream = Upstream::start();
+        let flaw = flaw.replace("UPSTREAM", &upstream.address().to_string());
+        upstream.on(DISCOVERY, Answer::json(&flaw));
+        let sidecar = Sidecar::before(&upstream).start();
+        sidecar.await_ready();
+        let response = sidecar.client().get(DISCOVERY);
+        let served: Json = serde_json::from_str(&response.text()).unwrap();
+        assert_eq!(served, serde_json::from_str::<Json>(&good).unwrap(), "{rule}");
+        assert_eq!(response.header("access-control-allow-origin"), Some("*"), "{rule}");
+        assert!(response.header("etag").is_some(), "{rule}");
+        let metric = format!("kidstamp_findings{{layer=\"discovery\",rule=\"{rule}\"}}");
+        assert_eq!(sidecar.metric(&metric), 1, "{rule}");
+        assert_eq!(sidecar.client().get("/jwks.json").status, 200, "{rule}");
+    }
+}
+
+/// What needs no repair comes from the provider, head and all; the same where the rule only warns.
+#[test]
+fn a_discovery_document_in_order_is_the_providers_own() {
+    let good = format!(
+        "{{ \"issuer\":\"https://idp.test\",\"jwks_uri\":\"https://idp.test/jwks.json\",{ENDPOINTS},{LISTS} }}"
+    );
+    let flaw = good.replace("[\"public\"]", "[]");
+    for (text, settings) in
+        [(good, ""), (flaw, "rules.\"discovery/subject-types-missing\" = \"warn\"")]
+    {
+        let upstream = Upstream::start();
+        let head = format!("HTTP/1.1 200 OK\r\nX-Own: y\r\nContent-Length: {}\r\n\r\n", text.len());
+        upstream.on(DISCOVERY, Answer::raw(head).then(&text));
+        let sidecar = Sidecar::before(&upstream).with(settings).start();
+        sidecar.await_ready();
+        let response = sidecar.client().get(DISCOVERY);
+        assert_eq!((response.text(), response.header("x-own")), (text, Some("y")));
+    }
+}
+
+#[test]
+fn a_jwks_uri_that_the_configuration_knows() {
+    let upstream = Upstream::start();
+    let text = format!("{{\"issuer\":\"https://idp.test\",{ENDPOINTS},{LISTS}}}");
+    upstream.on(DISCOVERY, Answer::json(&text));
+    let issuer = "[[issuer]]\nissuer = \"https://idp.test\"\nkeys = \"KEYS\"\njwks_uri = \"https://idp.test/jwks.json\"\n";
+    let sidecar = Sidecar::before(&upstream).with_issuers(issuer).start();
+    sidecar.await_ready();
+    let served = sidecar.client().get(DISCOVERY).text();
+    assert_eq!(served, text.replacen('{', "{\"jwks_uri\":\"https://idp.test/jwks.json\",", 1));
+}

@@ -1,7 +1,7 @@
 //! What `lint` found, before it takes a form.
 
-use crate::rules::strictness::{self, Flaw, PRACTICES, RelyingParty};
-use crate::rules::{self, Effect, Finding, Setting};
+use crate::rules::strictness::{self, Flaw, RelyingParty};
+use crate::rules::{self, Effect, Finding};
 use std::collections::BTreeSet;
 
 /// How bad a finding is.
@@ -94,11 +94,11 @@ impl Report {
         self.items.iter().flat_map(|item| item.refused_by.iter().copied()).collect()
     }
 
-    /// Who still does through kidstamp, as it is without configuration.
+    /// Who still does through kidstamp, as it is without configuration: for what it leaves as it is.
     pub(super) fn refused_through_kidstamp(&self) -> BTreeSet<&'static str> {
         self.items
             .iter()
-            .filter(|item| !item.flaw.is_some_and(|flaw| is_repaired(flaw.id)))
+            .filter(|item| item.finding.effect == Effect::Kept)
             .flat_map(|item| item.refused_by.iter().copied())
             .collect()
     }
@@ -123,9 +123,4 @@ impl Report {
             }
         }
     }
-}
-
-fn is_repaired(flaw: &str) -> bool {
-    rules::all().any(|rule| rule.default == Setting::Repair && rule.answers.contains(&flaw))
-        || PRACTICES.iter().any(|practice| practice.answers.contains(&flaw))
 }
