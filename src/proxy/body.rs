@@ -30,10 +30,27 @@ pub(super) struct Streaming {
     incoming: Incoming,
     /// The upstream connection that the stream comes from: free again with the last byte.
     lease: Option<Lease>,
-    /// Raised when the stream breaks, so that the client's fault is told from the upstream's.
-    broken: Option<Rc<Cell<bool>>>,
-    /// For what comes from a client: fields that no client may set are taken out of its trailers.
-    from_client: bool,
+    /// How far the stream is, if it comes from a client.
+    upload: Option<Rc<Upload>>,
+}
+
+/// How far a client's body is, seen from where its response is waited for.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    broken: Cell<bool>,
+    moved: Cell<bool>,
+}
+
+impl Upload {
+    /// True if the body broke, which is the client's fault and not the upstream's.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// True if the body went on since this was asked last.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved.take()
+    }
 }
 
 /// The end of a stream that broke.
@@ -51,20 +68,15 @@ pub(super) struct Broken {
 pub(super) struct BrokenOff;
 
 impl Body {
-    /// A client's body; the flag is raised if it breaks.
-    pub(super) fn of_client(incoming: Incoming) -> (Self, Option<Rc<Cell<bool>>>) {
+    /// A client's body, and how far it is; `None` for a request without one.
+    pub(super) fn of_client(incoming: Incoming) -> (Self, Option<Rc<Upload>>) {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
-        let broken = Rc::new(Cell::new(false));
-        let streaming = Streaming {
-            ahead: None,
-            incoming,
-            lease: None,
-            broken: Some(Rc::clone(&broken)),
-            from_client: true,
-        };
-        (Self::Streaming(streaming), Some(broken))
+        let upload = Rc::new(Upload::default());
+        let streaming =
+            Streaming { ahead: None, incoming, lease: None, upload: Some(Rc::clone(&upload)) };
+        (Self::Streaming(streaming), Some(upload))
     }
 
     /// An upstream's body, with the connection that it comes over.
@@ -73,13 +85,7 @@ impl Body {
             lease.give_back();
             return Self::Empty;
         }
-        Self::Streaming(Streaming {
-            ahead: None,
-            incoming,
-            lease: Some(lease),
-            broken: None,
-            from_client: false,
-        })
+        Self::Streaming(Streaming { ahead: None, incoming, lease: Some(lease), upload: None })
     }
 
     /// Reads the body to its end, if that comes within `limit` bytes. Otherwise what was read stands before
@@ -157,20 +163,19 @@ impl Streaming {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         let mut frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        match &mut frame {
-            Some(Ok(frame)) if self.from_client => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    super::headers::strip_spoofed(trailers);
-                }
+        if let Some(upload) = &self.upload {
+            upload.moved.set(true);
+            upload.broken.set(matches!(frame, Some(Err(_))));
+            if let Some(Ok(Some(trailers))) =
+                frame.as_mut().map(|frame| frame.as_mut().map(Frame::trailers_mut))
+            {
+                // Fields that no client may set.
+                super::headers::strip_spoofed(trailers);
             }
-            Some(Err(_)) => {
-                // A connection on which a body broke is in no known state.
-                self.lease = None;
-                if let Some(broken) = &self.broken {
-                    broken.set(true);
-                }
-            }
-            _ => {}
+        }
+        if matches!(frame, Some(Err(_))) {
+            // A connection on which a body broke is in no known state.
+            self.lease = None;
         }
         if (frame.is_none() || self.incoming.is_end_stream())
             && let Some(lease) = self.lease.take()

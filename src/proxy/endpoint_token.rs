@@ -12,7 +12,7 @@ use crate::token::{
     Decision, PassReason, ResignReason, TokenResponse, UnreadableResponse, Unsigned, Unverified,
     decide,
 };
-use crate::upstream::{Route, Snapshot};
+use crate::upstream::{Route, Snapshot, Wanted};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
@@ -20,7 +20,7 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 /// How long a token waits for fresh keys, if no known one verifies it.
@@ -111,7 +111,8 @@ async fn treat_body(
 ) -> Result<(String, &'static str), &'static str> {
     let response = TokenResponse::parse(body).map_err(UnreadableResponse::name)?;
     let token = response.id_token().ok_or("no_id_token")?;
-    let mut refreshed = false;
+    let deadline = Instant::now() + PATIENCE;
+    let mut refreshes = 2;
     let (unsigned, reason) = loop {
         if !snapshot.is_usable(clock::now()) {
             return Err("stale");
@@ -121,9 +122,13 @@ async fn treat_body(
         worker.counters.findings(&decided.findings);
         match decided.decision {
             Decision::Resign(unsigned, reason) => break (unsigned, reason),
-            Decision::Pass(PassReason::Unverified(Unverified::Signature)) if !refreshed => {
-                refreshed = true;
-                worker.refresher.refresh(issuer, PATIENCE).await;
+            Decision::Pass(PassReason::Unverified(Unverified::Signature)) if refreshes > 0 => {
+                let patience = deadline.saturating_duration_since(Instant::now());
+                refreshes = match worker.refresher.refresh(issuer, patience).await {
+                    // It may have read the keys before the one of this token was among them.
+                    Wanted::AlreadyUnderWay => refreshes - 1,
+                    Wanted::Attempted | Wanted::TimedOut => 0,
+                };
                 snapshot = worker.refresher.site.load().snapshot(issuer).ok_or("no_snapshot")?;
             }
             Decision::Pass(reason) => {

@@ -1,6 +1,6 @@
 //! Passing a request on, and its response back.
 
-use super::body::Body;
+use super::body::{Body, Upload};
 use super::error::Refusal;
 use super::headers;
 use super::hygiene::origin_form;
@@ -8,18 +8,17 @@ use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use std::cell::Cell;
 use tracing::warn;
 
 /// Sends `request` to the upstream; the answer is its response, or kidstamp's own to why there is none.
 ///
-/// `client_broke` is raised while the body is passed on if it is the client's body that breaks.
+/// `upload` tells whether it is the client's body that breaks, or is late.
 pub(super) async fn forward(
     worker: &Worker,
     mut request: Request<Body>,
     client: &HeaderValue,
     forwarding: Option<&Forwarding>,
-    client_broke: Option<&Cell<bool>>,
+    upload: Option<&Upload>,
 ) -> Response<Body> {
     if let Some(target) = origin_form(request.uri()) {
         *request.uri_mut() = target;
@@ -29,7 +28,7 @@ pub(super) async fn forward(
     }
     *request.version_mut() = Version::HTTP_11;
     headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via);
-    match worker.pool.send(request).await {
+    match worker.pool.send(request, upload).await {
         // Nobody asked for another protocol: `Upgrade` is not passed on.
         Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             warn!("the upstream switched protocols unasked; its connection is closed");
@@ -40,7 +39,7 @@ pub(super) async fn forward(
             headers::prepare_response(response.headers_mut());
             response.map(|body| Body::of_upstream(body, lease))
         }
-        Err(_) if client_broke.is_some_and(Cell::get) => Refusal::ClientBody.response(),
+        Err(_) if upload.is_some_and(Upload::is_broken) => Refusal::ClientBody.response(),
         Err(error) => {
             warn!("no response from the upstream: {error}");
             Refusal::of_upstream(&error).response()

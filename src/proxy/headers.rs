@@ -86,8 +86,8 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// What a server could believe about the origin of a request, and kidstamp's own fields, in any spelling that a
-/// server could take for them (`X_Forwarded_Host`, `KIDSTAMP_…`).
+/// What a server could believe about the origin or the framing of a request, and kidstamp's own fields, in any
+/// spelling that a server could take for them (`X_Forwarded_Host`, `KIDSTAMP_…`).
 fn is_spoofable(name: &str) -> bool {
     let is = |prefix: &str| {
         name.len() >= prefix.len()
@@ -100,6 +100,9 @@ fn is_spoofable(name: &str) -> bool {
         Some(b'x') => is("x-forwarded-") || is("x-kidstamp-"),
         Some(b'k') => is("kidstamp-"),
         Some(b'f') => name == "forwarded",
+        // To a server in the manner of CGI these are framing.
+        Some(b'c') => name == "content_length",
+        Some(b't') => name == "transfer_encoding",
         _ => false,
     }
 }
@@ -159,6 +162,8 @@ mod tests {
             ("kidstamp-id-token", "verified"),
             ("X_Kidstamp_Verified", "1"),
             ("x-forward", "kept"),
+            ("content_length", "3"),
+            ("transfer_encoding", "chunked"),
         ]);
         let forwarding = Forwarding::new(&Origin::parse("https://sso.test:8443").unwrap());
         let client = HeaderValue::from_static("192.0.2.7");

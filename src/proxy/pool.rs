@@ -3,7 +3,7 @@
 //! Kept by hand, since it is the hot path: a pass takes a connection from the end of a list and puts it back,
 //! without a lock and without another task.
 
-use super::body::Body;
+use super::body::{Body, Upload};
 use crate::upstream::{ConnectError, Connector};
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
@@ -50,17 +50,24 @@ impl Pool {
         Rc::new(Self { connector, idle: RefCell::default(), capacity, first_byte })
     }
 
-    /// Sends `request` and waits for the head of the response.
+    /// Sends `request` and waits for the head of the response, for as long as the configuration says after the
+    /// last that moved of the request's body.
     ///
     /// What was never written is sent again on a new connection; so is a request without a body whose method is
     /// idempotent (RFC 9110 §9.2.2), if a kept connection broke before any byte of a response came.
     pub(super) async fn send(
         self: &Rc<Self>,
         request: Request<Body>,
+        upload: Option<&Upload>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        match tokio::time::timeout(self.first_byte, self.send_at_leisure(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(UpstreamError::FirstByte(self.first_byte)),
+        let mut exchange = std::pin::pin!(self.send_at_leisure(request));
+        loop {
+            match tokio::time::timeout(self.first_byte, &mut exchange).await {
+                Ok(result) => return result,
+                // The upstream can't answer what it has not got yet.
+                Err(_) if upload.is_some_and(Upload::has_moved) => {}
+                Err(_) => return Err(UpstreamError::FirstByte(self.first_byte)),
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use http::header::CACHE_CONTROL;
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -50,6 +51,7 @@ pub struct Refresher {
 /// What is shared of one issuer.
 struct Shared {
     wanted: Notify,
+    under_way: AtomicBool,
     attempts: watch::Sender<u64>,
     status: Mutex<IssuerStatus>,
 }
@@ -78,6 +80,8 @@ pub struct IssuerStatus {
 pub enum Wanted {
     /// There was an attempt, successful or not.
     Attempted,
+    /// There was one, but it had begun before: what it read may be older than the wish.
+    AlreadyUnderWay,
     /// The time was up before.
     TimedOut,
 }
@@ -87,6 +91,7 @@ impl Refresher {
     pub fn new(issuers: &[Issuer]) -> Self {
         let shared = || Shared {
             wanted: Notify::new(),
+            under_way: AtomicBool::new(false),
             attempts: watch::Sender::new(0),
             status: Mutex::default(),
         };
@@ -100,8 +105,14 @@ impl Refresher {
     pub async fn refresh(&self, issuer: usize, patience: Duration) -> Wanted {
         let Some(shared) = self.issuers.get(issuer) else { return Wanted::TimedOut };
         let mut attempts = shared.attempts.subscribe();
-        shared.wanted.notify_one();
+        let under_way = shared.under_way.load(Ordering::Acquire);
+        if !under_way {
+            // One that ended just now had begun before.
+            attempts.mark_unchanged();
+            shared.wanted.notify_one();
+        }
         match tokio::time::timeout(patience, attempts.changed()).await {
+            Ok(Ok(())) if under_way => Wanted::AlreadyUnderWay,
             Ok(Ok(())) => Wanted::Attempted,
             _ => Wanted::TimedOut,
         }
@@ -256,6 +267,7 @@ impl Task {
         let mut first = true;
         loop {
             let started = Instant::now();
+            self.refresher_of_this().under_way.store(true, Ordering::Release);
             let result = self.attempt().await;
             let pause = match &result {
                 Ok(()) => {
@@ -282,7 +294,9 @@ impl Task {
                 }
             };
             self.note(result.err());
-            self.refresher_of_this().attempts.send_modify(|count| *count += 1);
+            let shared = self.refresher_of_this();
+            shared.under_way.store(false, Ordering::Release);
+            shared.attempts.send_modify(|count| *count += 1);
             self.wait(started, started + pause).await;
         }
     }

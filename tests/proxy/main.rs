@@ -23,6 +23,7 @@ mod sidecar;
 mod tokens;
 mod upstream;
 
+mod desync;
 mod documents;
 mod framing;
 mod hygiene;

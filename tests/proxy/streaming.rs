@@ -3,6 +3,7 @@
 use crate::http1::End;
 use crate::{Answer, Gate, Sidecar, Upstream};
 use aws_lc_rs::digest;
+use std::time::{Duration, Instant};
 
 const MEBIBYTE: usize = 1 << 20;
 /// Far more than kidstamp may hold.
@@ -53,6 +54,26 @@ fn a_long_upload_reaches_the_upstream_before_it_ends() {
     upstream.await_bytes("begin");
     assert_eq!(client.send("s-end").response().text(), "ok");
     assert_eq!(upstream.request().body, b"begins-end");
+}
+
+/// The time for the first byte of the response counts from the last that moved of the request.
+#[test]
+fn an_upload_that_goes_on_is_not_cut_off() {
+    const FIRST_BYTE: Duration = Duration::from_millis(100);
+    let upstream = Upstream::start();
+    let settings = format!("upstream.timeouts.first_byte = \"{}ms\"", FIRST_BYTE.as_millis());
+    let sidecar = Sidecar::before(&upstream).with(&settings).start();
+    let mut client = sidecar.client();
+    client.send("PUT /up HTTP/1.1\r\nHost: idp.test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let begun = Instant::now();
+    let mut sent = 0;
+    while begun.elapsed() < 4 * FIRST_BYTE {
+        sent += 1;
+        let piece = format!("<{sent}>");
+        client.send(format!("{:x}\r\n{piece}\r\n", piece.len()));
+        upstream.await_bytes(&piece);
+    }
+    assert_eq!(client.send("0\r\n\r\n").response().status, 200);
 }
 
 #[test]

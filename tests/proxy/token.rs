@@ -158,6 +158,34 @@ fn a_rotation_is_invisible_and_fetched_once_for_all_that_wait() {
     assert_eq!(sidecar.resigned("kid_unsettled"), CLIENTS as u64);
 }
 
+/// What is fetched when the token comes may be the set from before.
+#[test]
+fn a_rotation_during_a_refresh_is_invisible_too() {
+    let upstream = Upstream::start();
+    let eager = "jwks.refresh_min = \"100ms\"\njwks.refresh_max = \"100ms\"";
+    let sidecar = Sidecar::before(&upstream).with(eager).start();
+    let (asked, gate) = (Gate::new(), Gate::new());
+    let old = format!("{{\"keys\":[{}]}}", Key::idp().jwk(""));
+    upstream.on(
+        "/jwks.json",
+        Answer::nothing().then_open(&asked).then_wait(&gate).then_answer(Answer::json(old)),
+    );
+    asked.wait();
+    upstream.publish(&[Key::next().jwk("")]);
+    let (answered, token) = (Gate::new(), Key::next().sign(PLAIN, &claims()));
+    upstream.on("/token", Answer::json(tokens::token_response(&token)).then_open(&answered));
+    let mut client = sidecar.client();
+    let login = thread::spawn(move || client.post_form("/token", LOGIN).text());
+    answered.wait();
+    // Once it has done these, its only event loop has the token in hand, and waits for the old set.
+    for _ in 0..3 {
+        sidecar.client().get("/x");
+    }
+    gate.open();
+    let resigned = tokens::id_token_of(&login.join().unwrap());
+    assert_eq!(tokens::verify(&resigned, &sidecar.jwks()), Ok(()));
+}
+
 #[test]
 fn a_key_that_leaves_the_set_is_vouched_for_no_more() {
     let upstream = Upstream::start();

@@ -91,6 +91,11 @@ impl Answer {
         self
     }
 
+    pub(crate) fn then_answer(mut self, answer: Self) -> Self {
+        self.steps.extend(answer.steps);
+        self
+    }
+
     pub(crate) fn then_repeat(mut self, bytes: impl AsRef<[u8]>, times: usize) -> Self {
         self.steps.push(Step::Repeat(bytes.as_ref().to_vec(), times));
         self
@@ -312,7 +317,7 @@ impl Connection {
         };
         if request.head.is_chunked() {
             (request.end, request.trailers) = self.reader.chunked(&mut sink);
-        } else if let Some(text) = request.head.get("content-length") {
+        } else if let Some(text) = request.head.all("content-length").first() {
             request.end = self.reader.sized(text.parse().unwrap(), &mut sink);
         }
         digests.then(|| format!("{length} {}", tokens::hex(context.finish().as_ref())))
