@@ -172,3 +172,51 @@ fn health_asks_the_running_process() {
     let asked = server.join().unwrap();
     assert!(asked[0].starts_with("GET /livez ") && asked[1].starts_with("GET /readyz "));
 }
+
+/// A provider with these two documents, until the test ends.
+fn provider(jwks: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let issuer = url.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let length = std::io::Read::read(&mut stream, &mut head).unwrap();
+            let asks_for_keys =
+                head.get(..length).is_some_and(|head| head.starts_with(b"GET /keys "));
+            let discovery = format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/keys"}}"#);
+            let body = if asks_for_keys { jwks } else { &discovery };
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    url
+}
+
+#[test]
+fn init_writes_what_a_provider_needs_and_config_check_accepts_it() {
+    let flawed = provider(include_str!("fixtures/jwks/pocket-id-0.8.0.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kidstamp.toml");
+    printed(&["init", &flawed, "--output", path.to_str().unwrap()], b"");
+    let toml = fs::read_to_string(&path).unwrap();
+    assert!(toml.contains("jwks/kid-missing /keys/0/kid"), "{toml}");
+    assert!(toml.contains(&format!("issuer = \"{flawed}\"")), "{toml}");
+    printed(&["config", "check", path.to_str().unwrap()], b"");
+    let again = kidstamp(&["init", &flawed, "--output", path.to_str().unwrap()], b"");
+    assert_eq!(again.status.code(), Some(2), "an edited configuration is not written over");
+    let lint = kidstamp(&["lint", &flawed], b"");
+    assert_eq!(lint.status.code(), Some(1));
+}
+
+#[test]
+fn a_provider_without_flaws_needs_nothing() {
+    let good = provider(include_str!("fixtures/jwks/published-es256.json"));
+    let output = kidstamp(&["init", &good], b"");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing is needed"));
+    assert_eq!(kidstamp(&["lint", &good], b"").status.code(), Some(0));
+    assert_eq!(kidstamp(&["lint", "http://127.0.0.1:1"], b"").status.code(), Some(2));
+}

@@ -59,6 +59,7 @@ pub(super) fn run(fix: &Fix) -> ExitCode {
 /// A finding in one line.
 pub(super) fn line(finding: &Finding) -> String {
     let Finding { rule, pointer, detail, effect, .. } = finding;
+    let pointer = if pointer.is_empty() { "(the document)" } else { pointer };
     let line = format!("{}  {rule}  {pointer}  {detail}", effect.name());
     visible(&line).into_owned()
 }

@@ -78,10 +78,7 @@ impl Input {
             format!("the key set {KEY_SET} that the jwks_uri of the provider's discovery names");
         let advice = match error {
             Unreadable::NotJson(error) => return self.not_json(error, &expected),
-            Unreadable::NotAKeySet => format!(
-                "expected {expected}; a single key becomes a set with {{\"keys\":[ before it and \
-                 ]}} after it"
-            ),
+            Unreadable::NotAKeySet => format!("expected {expected}"),
             Unreadable::Ambiguous(_) => {
                 "readers take one or the other; leave one of them".to_owned()
             }

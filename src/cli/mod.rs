@@ -8,10 +8,13 @@ mod demo;
 mod fix;
 mod flags;
 mod health;
+mod init;
 mod input;
 mod inspect;
 mod keys;
+mod lint;
 mod output;
+mod rulebook;
 mod serve;
 mod thumbprint;
 
@@ -24,8 +27,11 @@ pub use demo::DemoFlags;
 pub use fix::Fix;
 pub use flags::ServeFlags;
 pub use health::Health;
+pub use init::Init;
 pub use inspect::Inspect;
 pub use keys::{Generate, KeysCommand, List};
+pub use lint::Lint;
+pub use rulebook::Rules;
 pub use thumbprint::Thumbprint;
 
 use crate::config::KnownRule;
@@ -48,6 +54,12 @@ pub enum Command {
     Serve(ServeFlags),
     /// Show what kidstamp does: a legacy provider and a strict relying party, before and after.
     Demo(DemoFlags),
+    /// Tell what relying parties refuse in a provider's key set, and who; exit code 1 if anything.
+    Lint(Lint),
+    /// Write the smallest configuration that a provider needs, with the reason for each line.
+    Init(Init),
+    /// Show the rulebook, or one rule of it.
+    Rules(Rules),
     /// Repair a key set (JWKS) offline: the set on standard output, findings on standard error.
     Fix(Fix),
     /// Print the RFC 7638 thumbprint of each key: the kid that it would get.
@@ -70,6 +82,9 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(flags) => serve::run(&flags),
         Command::Demo(flags) => demo::run(&flags),
+        Command::Lint(lint) => lint::run(&lint),
+        Command::Init(init) => init::run(&init),
+        Command::Rules(wanted) => rulebook::run(&wanted),
         Command::Fix(fix) => fix::run(&fix),
         Command::Thumbprint(thumbprint) => thumbprint::run(&thumbprint),
         Command::Inspect(inspect) => inspect::run(&inspect),

@@ -11,6 +11,8 @@ pub mod claims;
 pub mod discovery;
 pub mod jwks;
 mod layer;
+pub mod manual;
+pub mod strictness;
 pub mod token_response;
 
 pub use layer::{Repaired, Unrepairable};

@@ -7,6 +7,7 @@
 
 mod claims;
 mod decide;
+mod examine;
 mod resign;
 mod response;
 mod restore;
@@ -14,6 +15,7 @@ mod undo;
 mod verify;
 
 pub use decide::{Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
+pub use examine::{Examined, examine};
 pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
 pub use restore::{Place, restore, restore_authorization, restore_fields};

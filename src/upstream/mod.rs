@@ -20,5 +20,5 @@ pub use metadata::{Metadata, MetadataError, unsupported_front_channel};
 pub use path::normalise;
 pub use publication::Publication;
 pub use refresh::{Background, IssuerStatus, Refresher, Wanted};
-pub use site::{Endpoint, Route, Site};
+pub use site::{Endpoint, Route, Site, discovery_path};
 pub use snapshot::{PublishedKeys, Snapshot, SnapshotError};

@@ -162,7 +162,7 @@ impl Site {
 }
 
 /// Where an issuer's discovery document stands (OpenID Connect Discovery §4.1).
-pub(super) fn discovery_path(issuer: Option<&str>) -> String {
+pub fn discovery_path(issuer: Option<&str>) -> String {
     let uri: Option<http::Uri> = issuer.and_then(|issuer| issuer.parse().ok());
     let path = uri.as_ref().map_or("", |uri| uri.path()).trim_end_matches('/');
     format!("{path}/.well-known/openid-configuration")

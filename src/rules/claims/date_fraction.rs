@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 2",
     default: Setting::Off,
     fixed: false,
-    answers: &["fractional-dates", "IDT-15", "IDT-17", "IDT-18"],
+    answers: &["fractional-dates", "IDT-15", "IDT-16", "IDT-17", "IDT-18"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

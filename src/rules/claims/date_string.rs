@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "RFC 7519 section 2, OpenID Connect Core section 2",
     default: Setting::Repair,
     fixed: false,
-    answers: &["exp-as-string"],
+    answers: &["exp-as-string", "IDT-19"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {

@@ -46,8 +46,7 @@ pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
 mod tests {
     use super::super::testing::{ED25519, ED25519_KID, repaired_with, silent};
     use super::super::{KnownKey, Options};
-    use super::RULE;
-    use crate::jose::Alg;
+    use super::{Alg, RULE};
 
     #[test]
     fn fixtures() {

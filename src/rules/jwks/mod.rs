@@ -316,6 +316,8 @@ fn pointer(place: usize, member: Option<&str>) -> String {
 }
 
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,135 @@
+//! `kidstamp lint`: what do relying parties refuse in this provider's key set, and in a token of it?
+
+mod form;
+mod report;
+mod source;
+
+use super::input::Input;
+use super::output::{NO, answer_with, refuse, visible};
+use crate::clock;
+use crate::jose::CompactJws;
+use crate::rules::jwks::{self, KnownKey, Options, RepairedSet};
+use crate::rules::strictness::{self, RelyingParty};
+use crate::rules::{Finding, claims};
+use crate::token::examine;
+use clap::{Args, ValueEnum};
+use report::Report;
+pub(super) use source::Source;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What to look at, and how to tell.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// The issuer's URL, a file with a key set (JWKS), or - for standard input
+    #[arg(value_name = "ISSUER-URL|FILE|-")]
+    source: String,
+    /// Look at this token of the provider, too; - reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    token: Option<PathBuf>,
+    /// Tell only what this relying party refuses, such as pyjwt
+    #[arg(long = "for", value_name = "RP")]
+    relying_party: Option<String>,
+    /// The form of the report
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    format: Form,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+    Sarif,
+}
+
+pub(super) fn run(lint: &Lint) -> ExitCode {
+    let report = match lint.report() {
+        Ok(report) => report,
+        Err(reason) => return refuse(&reason),
+    };
+    let code = if report.items.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) };
+    match lint.format {
+        Form::Json => answer_with(&form::json(&report), code),
+        Form::Sarif => answer_with(&form::sarif(&report), code),
+        Form::Text => {
+            let mut out = anstream::stdout();
+            match out.write_all(form::text(&report).as_bytes()).and_then(|()| out.flush()) {
+                Ok(()) => code,
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
+                Err(error) => refuse(&format!("can't write the report: {error}")),
+            }
+        }
+    }
+}
+
+impl Lint {
+    fn report(&self) -> Result<Report, String> {
+        let only = self.relying_party.as_deref().map(find).transpose()?;
+        let stdin = self.token.as_ref().is_some_and(|token| token.as_os_str() == "-");
+        if stdin && self.source == "-" {
+            return Err("the token and the key set can't both come from standard input".to_owned());
+        }
+        let source = Source::read(&self.source)?;
+        let set = repaired(&source)?;
+        let token = self.token.as_deref().map(|file| Input::read(Some(file))).transpose()?;
+        let mut findings = set.findings.clone();
+        let mut notes = Vec::new();
+        if let Some(token) = token {
+            let text = token.text("a token")?.trim();
+            let jws = CompactJws::parse(text)
+                .map_err(|error| format!("{}: not a token: {error}", token.name))?;
+            let examined = examine(&jws, &set);
+            findings.extend(examined.findings);
+            findings.extend(of_claims(&jws, source.issuer.as_deref()));
+            notes.extend(examined.learned.map(|known| {
+                format!("this token teaches what the set lacks; to publish it:\n{}", lines(&known))
+            }));
+            if examined.expires.is_some_and(|time| time <= clock::now()) {
+                notes.push("the token has expired; that is not counted".to_owned());
+            }
+        }
+        let mut report = Report::new(source.name, findings, only);
+        report.notes = notes;
+        Ok(report)
+    }
+}
+
+/// What the rules find in the payload, which must be JSON for that.
+fn of_claims(jws: &CompactJws<'_>, issuer: Option<&str>) -> Vec<Finding> {
+    let issuer = issuer.unwrap_or_default().to_owned();
+    let options = claims::Options { issuer, ..claims::Options::default() };
+    let payload = std::str::from_utf8(jws.payload()).unwrap_or_default();
+    claims::repair(payload, &options, clock::now()).map(|set| set.findings).unwrap_or_default()
+}
+
+/// The set of `source`, repaired; the error is for the operator.
+pub(super) fn repaired(source: &Source) -> Result<RepairedSet, String> {
+    jwks::repair(&source.text, &Options::default())
+        .map_err(|error| format!("{}: {}", source.name, visible(&error.to_string())))
+}
+
+/// `[[issuer.key]]` for what a token taught.
+pub(super) fn lines(known: &KnownKey) -> String {
+    let quote = |text: &str| toml::Value::from(text).to_string();
+    let mut lines = format!("[[issuer.key]]\nthumbprint = {}\n", quote(&known.thumbprint));
+    if let Some(kid) = &known.kid {
+        lines.push_str(&format!("kid = {}\n", quote(kid)));
+    }
+    if let Some(alg) = known.alg {
+        lines.push_str(&format!("alg = {}\n", quote(alg.name())));
+    }
+    lines
+}
+
+fn find(name: &str) -> Result<RelyingParty, String> {
+    strictness::relying_parties().find(|rp| rp.name == name).ok_or_else(|| {
+        let known: Vec<&str> = strictness::relying_parties().map(|rp| rp.name).collect();
+        let near = known.iter().max_by(|one, other| {
+            strsim::jaro_winkler(one, name).total_cmp(&strsim::jaro_winkler(other, name))
+        });
+        let meant = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+        format!("{}: not a known relying party{meant}; known: {}", visible(name), known.join(", "))
+    })
+}

@@ -1,0 +1,131 @@
+//! What `lint` found, before it takes a form.
+
+use crate::rules::strictness::{self, Flaw, PRACTICES, RelyingParty};
+use crate::rules::{self, Effect, Finding, Setting};
+use std::collections::BTreeSet;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    /// A key is lost, or its secret known.
+    Critical,
+    /// Relying parties refuse it.
+    Error,
+    /// Worth a look.
+    Warning,
+}
+
+impl Severity {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A finding, with what is known about it.
+pub(super) struct Item {
+    pub(super) finding: Finding,
+    pub(super) severity: Severity,
+    pub(super) flaw: Option<Flaw>,
+    /// Whose login fails, of those that are asked about.
+    pub(super) refused_by: Vec<&'static str>,
+    pub(super) summary: &'static str,
+}
+
+impl Item {
+    fn new(finding: Finding, only: Option<&RelyingParty>) -> Self {
+        let flaw = finding.flaw.and_then(strictness::flaw);
+        let names = flaw.into_iter().flat_map(|flaw| flaw.refused_by());
+        let refused_by: Vec<&str> =
+            names.filter(|name| only.is_none_or(|rp| rp.name == *name)).collect();
+        let severity = match finding.effect {
+            Effect::Compromised => Severity::Critical,
+            _ if refused_by.is_empty() => Severity::Warning,
+            _ => Severity::Error,
+        };
+        let summary = rules::all()
+            .find(|rule| rule.id == finding.rule)
+            .map(|rule| rule.summary)
+            .or(flaw.map(|flaw| flaw.summary))
+            .unwrap_or_default();
+        Self { finding, severity, flaw, refused_by, summary }
+    }
+
+    /// What kidstamp does about it.
+    pub(super) fn remedy(&self) -> &'static str {
+        match self.finding.effect {
+            Effect::Repaired if self.finding.rule.starts_with("token/") => {
+                "kidstamp re-signs such tokens"
+            }
+            Effect::Repaired => "kidstamp repairs it",
+            Effect::Dropped => "kidstamp does not publish this key",
+            Effect::Compromised => {
+                "kidstamp does not publish this key and re-signs its tokens; replace it at the provider"
+            }
+            Effect::Kept => "kidstamp leaves it",
+        }
+    }
+}
+
+/// All findings, the worst first.
+pub(super) struct Report {
+    pub(super) source: String,
+    pub(super) items: Vec<Item>,
+    pub(super) notes: Vec<String>,
+    pub(super) only: Option<RelyingParty>,
+}
+
+impl Report {
+    pub(super) fn new(source: String, findings: Vec<Finding>, only: Option<RelyingParty>) -> Self {
+        let mut items: Vec<Item> = findings
+            .into_iter()
+            .map(|finding| Item::new(finding, only.as_ref()))
+            .filter(|item| only.is_none() || !item.refused_by.is_empty())
+            .collect();
+        items.sort_by_key(|item| item.severity);
+        Self { source, items, notes: Vec::new(), only }
+    }
+
+    /// Who refuses a login for any of the findings.
+    pub(super) fn refused_by(&self) -> BTreeSet<&'static str> {
+        self.items.iter().flat_map(|item| item.refused_by.iter().copied()).collect()
+    }
+
+    /// Who still does through kidstamp, as it is without configuration.
+    pub(super) fn refused_through_kidstamp(&self) -> BTreeSet<&'static str> {
+        self.items
+            .iter()
+            .filter(|item| !item.flaw.is_some_and(|flaw| is_repaired(flaw.id)))
+            .flat_map(|item| item.refused_by.iter().copied())
+            .collect()
+    }
+
+    /// `refused by 17 of 53 known RPs; through kidstamp by 0`
+    pub(super) fn summary(&self) -> String {
+        let (before, after) = (self.refused_by().len(), self.refused_through_kidstamp().len());
+        match &self.only {
+            Some(rp) => {
+                let word = |count| if count == 0 { "not refused" } else { "refused" };
+                format!(
+                    "{} by {} {}; through kidstamp {}",
+                    word(before),
+                    rp.name,
+                    rp.version,
+                    word(after)
+                )
+            }
+            None => {
+                let known = strictness::relying_parties().count();
+                format!("refused by {before} of {known} known RPs; through kidstamp by {after}")
+            }
+        }
+    }
+}
+
+fn is_repaired(flaw: &str) -> bool {
+    rules::all().any(|rule| rule.default == Setting::Repair && rule.answers.contains(&flaw))
+        || PRACTICES.iter().any(|practice| practice.answers.contains(&flaw))
+}

@@ -1,0 +1,153 @@
+//! Which relying parties refuse which flaw, as measured with real software: `data/rp-strictness.tsv`.
+//!
+//! The file is part of the program, and its lines are checked by a test; a line that could not be read would be left
+//! out, never guessed.
+
+const TABLE: &str = include_str!("../../data/rp-strictness.tsv");
+
+/// A relying party, or the library that does the work of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelyingParty {
+    /// As messages name it.
+    pub name: &'static str,
+    /// What was measured.
+    pub version: &'static str,
+}
+
+/// A flaw of a provider that relying parties were measured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flaw {
+    /// Its name, which rules refer to in [`super::Rule::answers`].
+    pub id: &'static str,
+    /// What the provider does.
+    pub summary: &'static str,
+    /// Where it was seen.
+    pub source: &'static str,
+    refused_by: &'static str,
+    /// What one of those who refuse says; empty if nobody does.
+    pub error: &'static str,
+}
+
+impl Flaw {
+    /// The names of the relying parties that refuse a login because of it.
+    pub fn refused_by(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.refused_by.split(", ").filter(|name| !name.is_empty())
+    }
+}
+
+/// The relying parties that were measured.
+pub fn relying_parties() -> impl Iterator<Item = RelyingParty> {
+    lines().filter_map(|line| match line.as_slice() {
+        ["rp", name, version] => Some(RelyingParty { name, version }),
+        _ => None,
+    })
+}
+
+/// The flaws that they were measured with.
+pub fn flaws() -> impl Iterator<Item = Flaw> {
+    lines().filter_map(|line| match line.as_slice() {
+        [id, summary, source, refused_by, error] => {
+            Some(Flaw { id, summary, source, refused_by, error })
+        }
+        _ => None,
+    })
+}
+
+/// The flaw of that name.
+pub fn flaw(id: &str) -> Option<Flaw> {
+    flaws().find(|flaw| flaw.id == id)
+}
+
+fn lines() -> impl Iterator<Item = Vec<&'static str>> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())
+}
+
+/// What the proxy mends without a rule, since it serves documents and tokens of its own making.
+#[derive(Debug, Clone, Copy)]
+pub struct Practice {
+    /// Its name.
+    pub id: &'static str,
+    /// What is done.
+    pub summary: &'static str,
+    /// The observations that it answers, as in [`super::Rule::answers`].
+    pub answers: &'static [&'static str],
+}
+
+/// All of them.
+pub const PRACTICES: [Practice; 4] = [
+    Practice {
+        id: "token/re-signed",
+        summary: "an ID token whose header names no key of the published set, or none at all, is verified and \
+                  re-signed under a key ID that relying parties know",
+        answers: &[
+            "token-no-kid",
+            "token-kid-mismatch",
+            "IDT-26",
+            "IDT-27",
+            "IDT-28",
+            "IDT-40",
+            "IDT-41",
+            "IDT-44",
+        ],
+    },
+    Practice {
+        id: "jwks/served",
+        summary: "the set is served from memory, with its own Content-Type, Cache-Control and ETag",
+        answers: &[
+            "wrong-content-type",
+            "wrong-content-type-plain",
+            "no-cache-headers",
+            "slow-jwks",
+            "chunked-jwks",
+            "HTTP-06",
+            "JWKS-56",
+            "JWKS-57",
+            "JWKS-58",
+            "JWKS-59",
+        ],
+    },
+    Practice {
+        id: "jwks/kept",
+        summary: "while the provider fails, the last good set goes on being served, within bounds, and a key of \
+                  kidstamp's own signs across the provider's rotations",
+        answers: &[
+            "flaky-jwks",
+            "rotates-without-notice",
+            "JWKS-60",
+            "JWKS-61",
+            "JWKS-68",
+            "JWKS-69",
+            "JWKS-70",
+        ],
+    },
+    Practice {
+        id: "http/forwarded",
+        summary: "requests reach the provider over connections that trust its own CA, under its external name and \
+                  with an Accept of kidstamp's own",
+        answers: &["HTTP-01", "HTTP-04", "HTTP-05", "DISC-28", "FRONT-06"],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_line_is_read_and_names_relying_parties_that_were_measured() {
+        let names: HashSet<&str> = relying_parties().map(|rp| rp.name).collect();
+        let ids: HashSet<&str> = flaws().map(|flaw| flaw.id).collect();
+        assert_eq!(names.len() + ids.len(), lines().count());
+        assert_eq!((names.len(), ids.len()), (53, 72));
+        let refusals = flaws().flat_map(|flaw| flaw.refused_by());
+        assert_eq!(refusals.filter(|name| names.contains(name)).count(), 1_758);
+        assert!(flaws().all(|flaw| flaw.error.is_empty() == flaw.refused_by().next().is_none()
+            || !flaw.refused_by.is_empty()));
+    }
+
+    #[test]
+    fn a_flaw_is_found_by_its_name() {
+        assert_eq!(flaw("no-kid").map(|flaw| flaw.refused_by().count()), Some(17));
+        assert!(flaw("no-such-flaw").is_none());
+    }
+}

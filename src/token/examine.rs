@@ -1,0 +1,109 @@
+//! What a strict relying party would say of a token, next to the key set as the provider publishes it.
+//!
+//! For people who look for a fault: nothing is decided or changed here, and what is found may be shown.
+
+use crate::jose::{Alg, CompactJws, Kid, PublicKey, VerificationKey, thumbprint};
+use crate::json::{Document, Limits, Value};
+use crate::rules::jwks::{KnownKey, RepairedSet};
+use crate::rules::{Effect, Finding};
+
+/// What came of looking at a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// What relying parties refuse in its header; pointers are into the header.
+    pub findings: Vec<Finding>,
+    /// What the token teaches about the key that signed it, where the set does not say it.
+    pub learned: Option<KnownKey>,
+    /// `exp`, in seconds since 1970.
+    pub expires: Option<i64>,
+}
+
+/// A key of the repaired set.
+struct Key {
+    verification: VerificationKey,
+    alg: Option<Alg>,
+}
+
+/// Looks at `jws`, a token of the provider that publishes `set`.
+pub fn examine(jws: &CompactJws<'_>, set: &RepairedSet) -> Examined {
+    let document = Document::parse(&set.text, Limits::DOCUMENT).ok();
+    let keys = document.as_ref().and_then(|document| document.root().get("keys"));
+    let published: Vec<Key> =
+        keys.into_iter().flat_map(|keys| keys.elements()).filter_map(Key::of).collect();
+    let compromised =
+        set.compromised.iter().filter_map(|key| VerificationKey::new(key.clone()).ok());
+    let by_compromised = compromised.into_iter().any(|key| key.verifies(jws));
+    let signer = published.iter().find(|key| key.verification.verifies(jws));
+    let mut findings = Vec::new();
+    let mut found = |rule, member: &str, detail: String, effect, flaw| {
+        findings.push(Finding { rule, pointer: format!("/{member}"), detail, effect, flaw });
+    };
+    let set_has_kids = !set.provider_kids.is_empty();
+    let effect = if signer.is_some() || by_compromised { Effect::Repaired } else { Effect::Kept };
+    match &jws.header().kid {
+        Kid::Text(kid) if set.provider_kids.contains(kid) => {}
+        Kid::Text(_) if set_has_kids => found(
+            "token/kid-unknown",
+            "kid",
+            "the token's kid is not in the set".to_owned(),
+            effect,
+            Some("token-kid-mismatch"),
+        ),
+        Kid::Text(_) => found(
+            "token/kid-unknown",
+            "kid",
+            "the token has a kid, and no key of the set has one".to_owned(),
+            effect,
+            Some("jwks-no-kid"),
+        ),
+        Kid::Missing | Kid::Unusable => found(
+            "token/kid-missing",
+            "kid",
+            "the token has no usable kid".to_owned(),
+            effect,
+            Some(if set_has_kids { "token-no-kid" } else { "no-kid" }),
+        ),
+    }
+    if let Some((key, alg)) = signer.and_then(|key| Some((key, jws.header().alg?)))
+        && key.alg.is_some_and(|said| said != alg)
+    {
+        let detail = format!("the token's alg is {alg}, and its key's another");
+        found("token/alg-mismatch", "alg", detail, Effect::Kept, None);
+    }
+    if signer.is_none() && !by_compromised {
+        let detail = match jws.header().alg {
+            Some(_) => "no key of the set verifies the token",
+            None => "the token's alg is none that a key of a published set can have",
+        };
+        found("token/not-verified", "alg", detail.to_owned(), Effect::Kept, None);
+    }
+    Examined {
+        learned: signer.and_then(|key| key.taught_by(jws, set)),
+        findings,
+        expires: expires(jws),
+    }
+}
+
+impl Key {
+    fn of(jwk: Value<'_>) -> Option<Self> {
+        let verification = VerificationKey::new(PublicKey::from_jwk(jwk).ok()?).ok()?;
+        let alg = jwk.get_str("alg").and_then(|alg| Alg::from_name(&alg));
+        Some(Self { verification, alg })
+    }
+
+    fn taught_by(&self, jws: &CompactJws<'_>, set: &RepairedSet) -> Option<KnownKey> {
+        let kid = jws.header().kid.text().filter(|kid| !set.provider_kids.contains(*kid));
+        let alg = jws.header().alg.filter(|_| self.alg.is_none());
+        (kid.is_some() || alg.is_some()).then(|| KnownKey {
+            thumbprint: thumbprint::of(self.verification.public()),
+            kid: kid.map(str::to_owned),
+            alg,
+        })
+    }
+}
+
+fn expires(jws: &CompactJws<'_>) -> Option<i64> {
+    let document = Document::parse_bytes(jws.payload(), Limits::TOKEN).ok()?;
+    let seconds = document.root().get("exp")?.raw().parse::<f64>().ok()?;
+    Some(seconds as i64)
+}
