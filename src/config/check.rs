@@ -13,7 +13,7 @@ use super::model::{KeySource, Upstream};
 use super::origin::{Origin, Scheme};
 use super::place::Source;
 use super::reader::Reader;
-use crate::token::Mode;
+use crate::token::Modes;
 
 /// Runs every check.
 pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
@@ -38,7 +38,7 @@ pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
             reachable(read, &upstream.upstream, reader);
         }
         if let Ok(tokens) = &sections.tokens {
-            has_key(read, tokens.id_token, reader);
+            has_key(read, &tokens.modes, reader);
         }
         secure(read, reader);
     }
@@ -133,11 +133,11 @@ fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
 }
 
 /// Where tokens may be re-signed there must be a key to sign with.
-fn has_key(read: &ReadIssuer, id_token: Mode, reader: &mut Reader<'_>) {
-    match (&read.issuer.keys, id_token) {
-        (KeySource::None, Mode::Auto | Mode::Resign) => {
+fn has_key(read: &ReadIssuer, modes: &Modes, reader: &mut Reader<'_>) {
+    match (&read.issuer.keys, modes.may_resign()) {
+        (KeySource::None, true) => {
             let place = read.at.clone().unwrap_or_else(|| reader.missing_at("--keys"));
-            let message = "this issuer has no bridge key to re-sign ID tokens with; make one with \
+            let message = "this issuer has no bridge key to re-sign tokens with; make one with \
                  `kidstamp keys generate --dir DIR` and name it: --keys DIR, or keys = \"DIR\" in \
                  [[issuer]]. To try out: --ephemeral-key. To re-sign nothing: \
                  id_token = \"pass\" in [tokens]";

@@ -101,6 +101,7 @@ fn read(
     let revocation_endpoint = url("revocation_endpoint");
     let end_session_endpoint = url("end_session_endpoint");
     let authorization_endpoint = url("authorization_endpoint");
+    let access_token_issuer = keys.optional("access_token_issuer", None, value::issuer);
     let audiences = audiences(&mut keys);
     let key_source = key_source(&mut keys, outside);
     keys.close();
@@ -125,6 +126,7 @@ fn read(
                 end_session_endpoint: plain(end_session_endpoint?),
                 authorization_endpoint: plain(authorization_endpoint?),
             },
+            access_token_issuer: plain(access_token_issuer?),
             audiences: plain(audiences?).unwrap_or_default(),
             keys: key_source,
         },

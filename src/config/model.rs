@@ -14,7 +14,7 @@ use super::origin::Origin;
 use super::record::Record;
 use super::value::Word;
 use crate::rules::Setting;
-use crate::token::Mode;
+use crate::token::{Mode, Modes};
 
 /// A configuration that passed every check.
 #[derive(Clone, Debug)]
@@ -113,6 +113,8 @@ pub struct Issuer {
     pub external_url: Option<Origin>,
     /// What wins over the discovery document.
     pub metadata: ConfiguredMetadata,
+    /// The `iss` of access tokens, where it is another.
+    pub access_token_issuer: Option<String>,
     /// The audiences whose tokens are re-signed; empty allows all.
     pub audiences: Vec<String>,
     /// The bridge keys.
@@ -169,8 +171,8 @@ pub struct Jwks {
 /// `[tokens]`
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// What happens to ID tokens.
-    pub id_token: Mode,
+    /// What happens to tokens, kind by kind.
+    pub modes: Modes,
     /// Whether a re-signed token carries what restores it.
     pub carrier: bool,
     /// Over this size the carrier is left out.
@@ -200,8 +202,12 @@ impl Word for LogFormat {
 }
 
 impl Word for Mode {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("pass", Self::Pass), ("resign", Self::Resign)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("pass", Self::Pass),
+        ("annotate", Self::Annotate),
+        ("resign", Self::Resign),
+    ];
 }
 
 /// The media type under which the key set is served.

@@ -3,8 +3,11 @@
 use super::body::Body;
 use super::error::Refusal;
 use super::worker::Worker;
-use super::{endpoint_jwks, endpoint_token, forward, hygiene, restore};
-use crate::token::Place;
+use super::{
+    endpoint_authorize, endpoint_jwks, endpoint_jwt, endpoint_token, forward, hygiene, restore,
+    rewrite,
+};
+use crate::token::{Mode, Place};
 use crate::upstream::{Endpoint, Route};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -64,28 +67,43 @@ async fn answer(
         worker.refresher.refresh_missing(PATIENCE).await;
     }
     let site = worker.refresher.site.load();
-    let Some(route) = site.route(request.uri().path()) else {
-        let response = pass(worker, request, client, None).await;
-        return (response, Account { endpoint: Endpoint::Other, decision: None });
-    };
-    let endpoint = route.endpoint;
-    let (response, decision) = match endpoint {
-        Endpoint::Jwks => (endpoint_jwks::answer(worker, &request, route).await, None),
-        Endpoint::Token => {
-            let response = pass(worker, request, client, Some(route)).await;
+    let route = site.route(request.uri().path());
+    let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+    let jwt = route.and_then(|route| {
+        let kind = endpoint_jwt::kind_of(route.endpoint)?;
+        let mode = route.snapshot.as_ref()?.modes.of(kind);
+        (mode != Mode::Pass).then_some((route, kind))
+    });
+    let (response, decision) = match (endpoint, route) {
+        (Endpoint::Jwks, Some(route)) => {
+            (endpoint_jwks::answer(worker, &request, route).await, None)
+        }
+        (Endpoint::Token, Some(route)) => {
+            let response = pass(worker, request, client, Some(route), true).await;
             endpoint_token::treat(worker, route, response).await
         }
-        _ => (pass(worker, request, client, Some(route)).await, None),
+        _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
+            (Some((route, kind)), _) => {
+                let response = pass(worker, request, client, Some(route), true).await;
+                endpoint_jwt::treat(worker, route, kind, response).await
+            }
+            (None, Some(expected)) => {
+                let response = pass(worker, request, client, route, expected.page).await;
+                endpoint_authorize::treat(worker, &site, &expected, response).await
+            }
+            (None, None) => (pass(worker, request, client, route, false).await, None),
+        },
     };
     (response, Account { endpoint, decision })
 }
 
-/// Restores the tokens of a request and passes it on.
+/// Restores the tokens of a request and passes it on; `read` if its response is to be read.
 async fn pass(
     worker: &Worker,
     request: Request<Incoming>,
     client: &HeaderValue,
     route: Option<&Route>,
+    read: bool,
 ) -> Response<Body> {
     let (mut parts, incoming) = request.into_parts();
     let (mut body, client_broke) = Body::of_client(incoming);
@@ -94,14 +112,16 @@ async fn pass(
     count(restore::in_authorization(&mut parts.headers));
     count(restore::in_query(&mut parts.uri));
     let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
-    if endpoint.takes_tokens_in_forms() && restore::is_form(&parts.method, &parts.headers) {
+    if endpoint.takes_tokens_in_bodies()
+        && let Some(place) = restore::place_in_body(&parts.method, &parts.headers)
+    {
         let limit = worker.config.server.limits.rewritten_body_bytes;
-        let (restored, place) = restore::in_form(&mut parts.headers, body, limit).await;
+        let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
         count(place);
         body = restored;
     }
-    if endpoint == Endpoint::Token {
-        endpoint_token::prepare_request(&mut parts.headers);
+    if read {
+        rewrite::prepare_request(&mut parts.headers);
     }
     let site;
     let forwarding = match route.and_then(|route| route.snapshot.as_ref()) {

@@ -6,7 +6,9 @@
 
 mod body;
 mod drain;
+mod endpoint_authorize;
 mod endpoint_jwks;
+mod endpoint_jwt;
 mod endpoint_token;
 mod error;
 mod forward;
@@ -16,7 +18,9 @@ mod hygiene;
 mod listener;
 mod pool;
 mod restore;
+mod rewrite;
 mod server;
+mod vouch;
 mod worker;
 
 pub use server::{Running, StartError, start};

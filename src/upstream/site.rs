@@ -25,13 +25,17 @@ pub enum Endpoint {
     Revocation,
     /// OpenID Connect RP-Initiated Logout
     EndSession,
+    /// RFC 9126
+    PushedAuthorization,
+    /// OpenID Connect Client-Initiated Backchannel Authentication §7
+    BackchannelAuthentication,
     /// Everything else.
     Other,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Jwks,
         Self::Discovery,
         Self::Token,
@@ -40,6 +44,8 @@ impl Endpoint {
         Self::Introspection,
         Self::Revocation,
         Self::EndSession,
+        Self::PushedAuthorization,
+        Self::BackchannelAuthentication,
         Self::Other,
     ];
 
@@ -54,6 +60,8 @@ impl Endpoint {
             Self::Introspection => "introspection",
             Self::Revocation => "revocation",
             Self::EndSession => "end_session",
+            Self::PushedAuthorization => "pushed_authorization",
+            Self::BackchannelAuthentication => "backchannel_authentication",
             Self::Other => "other",
         }
     }
@@ -63,8 +71,8 @@ impl Endpoint {
         self as usize
     }
 
-    /// True where a request may bring a token back in a form.
-    pub fn takes_tokens_in_forms(self) -> bool {
+    /// True where a request may bring a token back in its body.
+    pub fn takes_tokens_in_bodies(self) -> bool {
         !matches!(self, Self::Jwks | Self::Discovery | Self::Other)
     }
 
@@ -76,6 +84,8 @@ impl Endpoint {
             "introspection_endpoint" => Self::Introspection,
             "revocation_endpoint" => Self::Revocation,
             "end_session_endpoint" => Self::EndSession,
+            "pushed_authorization_request_endpoint" => Self::PushedAuthorization,
+            "backchannel_authentication_endpoint" => Self::BackchannelAuthentication,
             _ => Self::Other,
         }
     }
@@ -99,6 +109,8 @@ pub struct Site {
     routes: Vec<Route>,
     /// True once every issuer has a snapshot.
     pub is_complete: bool,
+    /// True if some issuer offers responses that bring tokens through the browser.
+    pub has_front_channel: bool,
     /// What the provider is told of its external origin on paths of no issuer in particular.
     pub forwarding: Option<Forwarding>,
 }
@@ -133,6 +145,10 @@ impl Site {
         let learned = snapshots.iter().flatten().next().map(|snapshot| snapshot.forwarding.clone());
         Self {
             routes,
+            has_front_channel: snapshots
+                .iter()
+                .flatten()
+                .any(|snapshot| snapshot.metadata.has_front_channel()),
             is_complete: snapshots.iter().all(Option::is_some),
             forwarding: configured.or(learned),
         }
@@ -141,6 +157,19 @@ impl Site {
     /// The snapshot of the issuer at that place in the configuration.
     pub fn snapshot(&self, issuer: usize) -> Option<Arc<Snapshot>> {
         self.routes.iter().find(|route| route.issuer == issuer)?.snapshot.clone()
+    }
+
+    /// The place of the only issuer, or of the one with that name.
+    pub fn issuer_named(&self, name: impl FnOnce() -> Option<String>) -> Option<usize> {
+        let first = self.routes.first()?.issuer;
+        if self.routes.iter().all(|route| route.issuer == first) {
+            return Some(first);
+        }
+        let name = name()?;
+        let named = |route: &&Route| {
+            route.snapshot.as_ref().is_some_and(|snapshot| snapshot.trust.issuer == name)
+        };
+        self.routes.iter().find(named).map(|route| route.issuer)
     }
 
     /// The route of a request's path; `None` for paths that mean nothing to kidstamp.

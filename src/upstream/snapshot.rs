@@ -11,7 +11,7 @@ use crate::json::{self, Document, Edits, Limits, Value};
 use crate::keys::KeyRing;
 use crate::rules::Finding;
 use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
-use crate::token::{Bridge, BridgeKey, Mode, Trust, TrustedKey};
+use crate::token::{Bridge, BridgeKey, Modes, Trust, TrustedKey};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -33,8 +33,8 @@ pub struct Snapshot {
     pub trust: Trust,
     /// What they are re-signed with.
     pub bridge: Bridge,
-    /// What is to happen to ID tokens.
-    pub mode: Mode,
+    /// What is to happen to tokens.
+    pub modes: Modes,
     /// What the rules found in the provider's key set.
     pub findings: Vec<Finding>,
     usable_until: AtomicI64,
@@ -117,7 +117,7 @@ impl Snapshot {
             keys: publishable(body, from),
             trust,
             bridge,
-            mode: from.config.tokens.id_token,
+            modes: from.config.tokens.modes,
             findings: repaired.findings,
             usable_until: AtomicI64::new(0),
         };
@@ -218,6 +218,7 @@ fn trust(
     });
     Ok(Trust {
         issuer: from.metadata.issuer.clone(),
+        access_token_issuer: from.issuer.access_token_issuer.clone(),
         audiences: from.issuer.audiences.clone(),
         clock_skew: u32::try_from(from.config.tokens.clock_skew.as_secs()).unwrap_or(u32::MAX),
         keys: published.chain(compromised).collect(),
