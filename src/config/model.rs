@@ -12,6 +12,7 @@ use http::Uri;
 
 use super::origin::Origin;
 use super::record::Record;
+use super::relay::LogoutRelay;
 use super::value::Word;
 use crate::rules::Setting;
 use crate::token::{Mode, Modes};
@@ -33,6 +34,8 @@ pub struct ValidConfig {
     pub keys: Keys,
     /// The rules that are set to something else than their default, by id.
     pub rules: BTreeMap<String, Setting>,
+    /// Where logout tokens go.
+    pub logout_relays: Vec<LogoutRelay>,
     /// What works but deserves a look, each with its place.
     pub warnings: Vec<String>,
     /// Private, so that only this room can build the type.

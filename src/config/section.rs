@@ -247,6 +247,7 @@ pub(super) fn tokens(mut keys: Section<'_, '_>) -> Result<Tokens, Reported> {
     let userinfo = mode(TokenKind::UserInfo);
     let introspection = mode(TokenKind::Introspection);
     let jarm = mode(TokenKind::Jarm);
+    let logout_token = mode(TokenKind::LogoutToken);
     let carrier = keys.setting("carrier", None, true, value::boolean);
     let max_token_bytes =
         keys.setting("max_token_bytes", None, 8_192, value::integer(1_024..=MEBIBYTE));
@@ -269,7 +270,7 @@ pub(super) fn tokens(mut keys: Section<'_, '_>) -> Result<Tokens, Reported> {
             userinfo: userinfo?.value,
             introspection: introspection?.value,
             jarm: jarm?.value,
-            ..defaults
+            logout_token: logout_token?.value,
         },
         carrier: carrier?.value,
         max_token_bytes: max_token_bytes?.value,

@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::error::Refusal;
+use super::logout_relay;
 use super::worker::Worker;
 use super::{
     endpoint_authorize, endpoint_jwks, endpoint_jwt, endpoint_token, forward, hygiene, restore,
@@ -62,6 +63,10 @@ async fn answer(
     }
     if request.uri().path() == "*" {
         return (about_the_server(), Account { endpoint: Endpoint::Other, decision: None });
+    }
+    if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
+        let (response, decision) = logout_relay::answer(worker, relay, request).await;
+        return (response, Account { endpoint: Endpoint::LogoutRelay, decision });
     }
     if !worker.refresher.site.load().is_complete {
         worker.refresher.refresh_missing(PATIENCE).await;

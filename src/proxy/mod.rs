@@ -16,6 +16,7 @@ mod handle;
 mod headers;
 mod hygiene;
 mod listener;
+mod logout_relay;
 mod pool;
 mod restore;
 mod rewrite;

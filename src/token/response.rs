@@ -105,6 +105,20 @@ impl<'t> UpstreamToken<'t> {
         Some(claims.root().get_str("iss")?.into_owned())
     }
 
+    /// True if it says that it is for `audience`, which nobody has checked.
+    pub fn claims_audience(&self, audience: &str) -> bool {
+        let payload = CompactJws::parse(&self.text).map(|jws| jws.payload().to_vec());
+        payload.is_ok_and(|payload| {
+            let claims = Document::parse_bytes(&payload, Limits::TOKEN);
+            claims.is_ok_and(|claims| {
+                let aud = claims.root().get("aud");
+                aud.is_some_and(|aud| {
+                    aud.is_str(audience) || aud.elements().any(|one| one.is_str(audience))
+                })
+            })
+        })
+    }
+
     /// True if it holds the hash of the access token beside it (OpenID Connect Core §3.1.3.6), which must then
     /// stay the same.
     pub fn has_at_hash(&self) -> bool {

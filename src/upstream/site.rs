@@ -29,13 +29,15 @@ pub enum Endpoint {
     PushedAuthorization,
     /// OpenID Connect Client-Initiated Backchannel Authentication §7
     BackchannelAuthentication,
+    /// A path of kidstamp's own, for OpenID Connect Back-Channel Logout
+    LogoutRelay,
     /// Everything else.
     Other,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Jwks,
         Self::Discovery,
         Self::Token,
@@ -46,6 +48,7 @@ impl Endpoint {
         Self::EndSession,
         Self::PushedAuthorization,
         Self::BackchannelAuthentication,
+        Self::LogoutRelay,
         Self::Other,
     ];
 
@@ -62,6 +65,7 @@ impl Endpoint {
             Self::EndSession => "end_session",
             Self::PushedAuthorization => "pushed_authorization",
             Self::BackchannelAuthentication => "backchannel_authentication",
+            Self::LogoutRelay => "logout_relay",
             Self::Other => "other",
         }
     }
@@ -73,7 +77,7 @@ impl Endpoint {
 
     /// True where a request may bring a token back in its body.
     pub fn takes_tokens_in_bodies(self) -> bool {
-        !matches!(self, Self::Jwks | Self::Discovery | Self::Other)
+        !matches!(self, Self::Jwks | Self::Discovery | Self::LogoutRelay | Self::Other)
     }
 
     fn of_metadata(member: &str) -> Self {

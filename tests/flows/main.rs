@@ -10,5 +10,6 @@
 
 mod front_channel;
 mod jwt_responses;
+mod logout_relay;
 mod restore;
 mod stage;
