@@ -1,7 +1,7 @@
 //! Counting on the way of a request: each worker has counters of its own, which are added up when somebody asks.
 
 use crate::rules::Finding;
-use crate::token::Place;
+use crate::token::{Place, TokenKind};
 use crate::upstream::Endpoint;
 use http::StatusCode;
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ const CLASSES: usize = BOUNDS_US.len() + 1;
 pub enum TokenOutcome {
     /// It passed.
     Passed,
+    /// It passed with word of the key that signed it.
+    Annotated,
     /// It was re-signed.
     Resigned,
     /// It was re-signed, but can't be restored.
@@ -33,6 +35,7 @@ impl TokenOutcome {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Passed => "pass",
+            Self::Annotated => "annotate",
             Self::Resigned => "resign",
             Self::WithoutCarrier => "no_carrier",
         }
@@ -58,7 +61,7 @@ pub struct WorkerCounters {
 /// What is counted by words.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Rare {
-    pub(super) tokens: BTreeMap<(TokenOutcome, &'static str), u64>,
+    pub(super) tokens: BTreeMap<(TokenKind, TokenOutcome, &'static str), u64>,
     pub(super) restores: BTreeMap<&'static str, u64>,
     pub(super) findings: BTreeMap<&'static str, u64>,
 }
@@ -144,9 +147,9 @@ impl WorkerCounters {
     }
 
     /// Counts what happened to a token, and why: a word of a fixed set.
-    pub fn token(&self, outcome: TokenOutcome, reason: &'static str) {
+    pub fn token(&self, kind: TokenKind, outcome: TokenOutcome, reason: &'static str) {
         let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
-        *rare.tokens.entry((outcome, reason)).or_default() += 1;
+        *rare.tokens.entry((kind, outcome, reason)).or_default() += 1;
     }
 
     /// Counts what the rules found in a token, or in the response that brought it.
@@ -191,8 +194,8 @@ mod tests {
         assert_eq!(counters.requests(), [(Endpoint::Token, 200, 2), (Endpoint::Other, 599, 1)]);
         let (classes, sum) = counters.durations(Endpoint::Token);
         assert_eq!((classes[0], classes[1], sum), (1, 1, 201));
-        counters.worker(0).token(TokenOutcome::Passed, "mode");
-        counters.worker(1).token(TokenOutcome::Passed, "mode");
-        assert_eq!(counters.rare().tokens[&(TokenOutcome::Passed, "mode")], 2);
+        counters.worker(0).token(TokenKind::IdToken, TokenOutcome::Passed, "mode");
+        counters.worker(1).token(TokenKind::IdToken, TokenOutcome::Passed, "mode");
+        assert_eq!(counters.rare().tokens[&(TokenKind::IdToken, TokenOutcome::Passed, "mode")], 2);
     }
 }

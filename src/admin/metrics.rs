@@ -87,8 +87,8 @@ impl Metrics {
         let rare = self.counters.rare();
         let help = "Tokens in responses, by what happened to them and why";
         let mut family = encoder.encode_descriptor("tokens", help, None, MetricType::Counter)?;
-        for ((outcome, reason), count) in &rare.tokens {
-            let labels = [("kind", "id_token"), ("action", outcome.name()), ("reason", reason)];
+        for ((kind, outcome, reason), count) in &rare.tokens {
+            let labels = [("kind", kind.name()), ("action", outcome.name()), ("reason", reason)];
             ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
         }
         let help = "What the rules found in tokens and token responses";

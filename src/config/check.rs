@@ -13,7 +13,8 @@ use super::model::{KeySource, Upstream};
 use super::origin::{Origin, Scheme};
 use super::place::Source;
 use super::reader::Reader;
-use crate::token::Mode;
+use super::relay::ReadRelay;
+use crate::token::{Mode, Modes};
 
 /// Runs every check.
 pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
@@ -32,13 +33,16 @@ pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
         }
     }
     let Ok(issuers) = &sections.issuers else { return };
+    if let (Ok(relays), Ok(tokens)) = (&sections.logout_relays, &sections.tokens) {
+        logout_relays(relays, issuers, &tokens.modes, reader);
+    }
     distinct(issuers, reader);
     for read in issuers {
         if let Ok(upstream) = &sections.upstream {
             reachable(read, &upstream.upstream, reader);
         }
         if let Ok(tokens) = &sections.tokens {
-            has_key(read, tokens.id_token, reader);
+            has_key(read, &tokens.modes, reader);
         }
         secure(read, reader);
     }
@@ -94,6 +98,39 @@ fn distinct(issuers: &[ReadIssuer], reader: &mut Reader<'_>) {
     }
 }
 
+/// A relay leads from a path of its own, for an issuer that there is, to what is not kidstamp's upstream.
+fn logout_relays(
+    relays: &[ReadRelay],
+    issuers: &[ReadIssuer],
+    modes: &Modes,
+    reader: &mut Reader<'_>,
+) {
+    let mut paths: HashMap<&str, &Source> = HashMap::new();
+    for ReadRelay { relay, at } in relays {
+        if let Some(first) = paths.insert(&relay.path, at) {
+            let message = format!(
+                "logout_relay.path = \"{}\" is taken already ({first}); one path for each relay",
+                relay.path
+            );
+            reader.problems.conflict(at, message);
+        }
+        let known = match &relay.issuer {
+            Some(name) => issuers.iter().any(|read| read.issuer.issuer.as_ref() == Some(name)),
+            None => issuers.len() == 1,
+        };
+        if !known {
+            let message = "logout_relay.issuer must be the issuer of an [[issuer]]; it may be left \
+                           out only where there is one";
+            reader.problems.conflict(at, message.to_owned());
+        }
+        if modes.logout_token == Mode::Pass {
+            let message = "a [[logout_relay]] checks what it relays: write logout_token = \"auto\" \
+                           in [tokens], or \"annotate\" to check alone";
+            reader.problems.conflict(at, message.to_owned());
+        }
+    }
+}
+
 /// `keys`, `./keys` and a link to it are one directory.
 fn one_spelling(path: &Path) -> PathBuf {
     fs::canonicalize(path)
@@ -130,11 +167,11 @@ fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
 }
 
 /// Where tokens may be re-signed there must be a key to sign with.
-fn has_key(read: &ReadIssuer, id_token: Mode, reader: &mut Reader<'_>) {
-    match (&read.issuer.keys, id_token) {
-        (KeySource::None, Mode::Auto | Mode::Resign) => {
+fn has_key(read: &ReadIssuer, modes: &Modes, reader: &mut Reader<'_>) {
+    match (&read.issuer.keys, modes.may_resign()) {
+        (KeySource::None, true) => {
             let place = read.at.clone().unwrap_or_else(|| reader.missing_at("--keys"));
-            let message = "this issuer has no bridge key to re-sign ID tokens with; make one with \
+            let message = "this issuer has no bridge key to re-sign tokens with; make one with \
                  `kidstamp keys generate --dir DIR` and name it: --keys DIR, or keys = \"DIR\" in \
                  [[issuer]]. To try out: --ephemeral-key. To re-sign nothing: \
                  id_token = \"pass\" in [tokens]";

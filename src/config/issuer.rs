@@ -102,6 +102,7 @@ fn read(
     let revocation_endpoint = url("revocation_endpoint");
     let end_session_endpoint = url("end_session_endpoint");
     let authorization_endpoint = url("authorization_endpoint");
+    let access_token_issuer = keys.optional("access_token_issuer", None, value::issuer);
     let audiences = texts(&mut keys, "audiences", "all are allowed");
     let aliases = texts(&mut keys, "aliases", "the issuer has one name");
     let key_source = key_source(&mut keys, outside);
@@ -129,6 +130,7 @@ fn read(
                 authorization_endpoint: plain(authorization_endpoint?),
             },
             aliases: plain(aliases?).unwrap_or_default(),
+            access_token_issuer: plain(access_token_issuer?),
             audiences: plain(audiences?).unwrap_or_default(),
             keys: key_source,
             known_keys: known_keys?,

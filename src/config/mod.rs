@@ -20,6 +20,7 @@ mod overrides;
 mod place;
 mod reader;
 mod record;
+mod relay;
 mod render;
 mod section;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use model::{
 pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};
 pub use place::Source;
+pub use relay::LogoutRelay;
 
 use crate::rules::{Rule, Setting};
 use error::Reported;
@@ -99,6 +101,7 @@ struct Sections {
     tokens: Result<Tokens, Reported>,
     keys: Result<Keys, Reported>,
     rules: BTreeMap<String, Setting>,
+    logout_relays: Result<Vec<relay::ReadRelay>, Reported>,
 }
 
 fn read(
@@ -114,6 +117,7 @@ fn read(
         tokens: section::tokens(root.child("tokens")),
         keys: section::keys(root.child("keys")),
         rules: section::rules(root.child("rules"), known_rules),
+        logout_relays: relay::relays(&mut root),
     };
     root.close();
     sections
@@ -134,6 +138,7 @@ impl Sections {
             tokens: self.tokens?,
             keys: self.keys?,
             rules: self.rules,
+            logout_relays: self.logout_relays?.into_iter().map(|read| read.relay).collect(),
             warnings: warnings
                 .into_iter()
                 .map(|(place, message)| format!("{place}: {message}"))

@@ -12,11 +12,12 @@ use http::Uri;
 
 use super::origin::Origin;
 use super::record::Record;
+use super::relay::LogoutRelay;
 use super::value::Word;
 use crate::jose::Alg;
 use crate::rules::Setting;
 use crate::rules::jwks::KnownKey;
-use crate::token::Mode;
+use crate::token::{Mode, Modes};
 
 /// A configuration that passed every check.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct ValidConfig {
     pub keys: Keys,
     /// The rules that are set to something else than their default, by id.
     pub rules: BTreeMap<String, Setting>,
+    /// Where logout tokens go.
+    pub logout_relays: Vec<LogoutRelay>,
     /// What works but deserves a look, each with its place.
     pub warnings: Vec<String>,
     /// Private, so that only this room can build the type.
@@ -117,6 +120,8 @@ pub struct Issuer {
     pub metadata: ConfiguredMetadata,
     /// Other values of `iss` that the IdP writes into this issuer's tokens or metadata.
     pub aliases: Vec<String>,
+    /// The `iss` of access tokens, where it is another.
+    pub access_token_issuer: Option<String>,
     /// The audiences whose tokens are re-signed; empty allows all.
     pub audiences: Vec<String>,
     /// The bridge keys.
@@ -175,8 +180,8 @@ pub struct Jwks {
 /// `[tokens]`
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// What happens to ID tokens.
-    pub id_token: Mode,
+    /// What happens to tokens, kind by kind.
+    pub modes: Modes,
     /// Whether a re-signed token carries what restores it.
     pub carrier: bool,
     /// Over this size the carrier is left out.
@@ -206,8 +211,12 @@ impl Word for LogFormat {
 }
 
 impl Word for Mode {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("pass", Self::Pass), ("resign", Self::Resign)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("pass", Self::Pass),
+        ("annotate", Self::Annotate),
+        ("resign", Self::Resign),
+    ];
 }
 
 impl Word for Alg {

@@ -20,7 +20,7 @@ use super::reader::{Given, Optional, Section};
 use super::render::Render as _;
 use super::value;
 use crate::rules::Setting;
-use crate::token::Mode;
+use crate::token::{Mode, Modes, TokenKind};
 
 const ZERO: Duration = Duration::ZERO;
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -239,7 +239,15 @@ pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<Jwks, Reported> {
 
 /// `[tokens]`
 pub(super) fn tokens(mut keys: Section<'_, '_>) -> Result<Tokens, Reported> {
-    let id_token = keys.setting("id_token", None, Mode::Auto, value::word);
+    let defaults = Modes::default();
+    let mut mode =
+        |kind: TokenKind| keys.setting(kind.name(), None, defaults.of(kind), value::word::<Mode>);
+    let id_token = mode(TokenKind::IdToken);
+    let access_token = mode(TokenKind::AccessToken);
+    let userinfo = mode(TokenKind::UserInfo);
+    let introspection = mode(TokenKind::Introspection);
+    let jarm = mode(TokenKind::Jarm);
+    let logout_token = mode(TokenKind::LogoutToken);
     let carrier = keys.setting("carrier", None, true, value::boolean);
     let max_token_bytes =
         keys.setting("max_token_bytes", None, 8_192, value::integer(1_024..=MEBIBYTE));
@@ -256,7 +264,14 @@ pub(super) fn tokens(mut keys: Section<'_, '_>) -> Result<Tokens, Reported> {
     }
     keys.close();
     Ok(Tokens {
-        id_token: id_token?.value,
+        modes: Modes {
+            id_token: id_token?.value,
+            access_token: access_token?.value,
+            userinfo: userinfo?.value,
+            introspection: introspection?.value,
+            jarm: jarm?.value,
+            logout_token: logout_token?.value,
+        },
         carrier: carrier?.value,
         max_token_bytes: max_token_bytes?.value,
         clock_skew: clock_skew?.value,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rules::Setting;
-use crate::token::Mode;
+use crate::token::Modes;
 
 const RULES: &[KnownRule<'_>] = &[
     KnownRule { id: "jwks/kid-missing", fixed: false },
@@ -72,7 +72,7 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(jwks.refresh_max, Duration::from_secs(900));
     assert!(!jwks.publish_compromised);
     assert_eq!(jwks.content_type.as_str(), "application/json");
-    assert_eq!(tokens.id_token, Mode::Auto);
+    assert_eq!(tokens.modes, Modes::default());
     assert!(tokens.carrier);
     assert_eq!(tokens.max_token_bytes, 8_192);
     assert_eq!(tokens.clock_skew, Duration::from_secs(60));

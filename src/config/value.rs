@@ -252,6 +252,24 @@ pub(super) fn kid(input: Input<'_>) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
+/// A path of a request, without a query.
+pub(super) fn request_path(input: Input<'_>) -> Result<String, Refusal> {
+    let text = input.text("/kidstamp/logout/my-client")?;
+    let uri: Option<Uri> = text.parse().ok();
+    let plain = uri.is_some_and(|uri| uri.authority().is_none() && uri.path() == text);
+    if plain && text.starts_with('/') && !text.contains(['%', '#']) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a plain path; write one such as \"/kidstamp/logout/my-client\"".into())
+    }
+}
+
+/// A name that is not empty.
+pub(super) fn name(input: Input<'_>) -> Result<String, Refusal> {
+    let text = input.text("my-client")?;
+    if text.is_empty() { Err("is empty".into()) } else { Ok(text.to_owned()) }
+}
+
 /// The name that the upstream's certificate must carry.
 pub(super) fn server_name(input: Input<'_>) -> Result<String, Refusal> {
     let text = input.text("idp.example.com")?;

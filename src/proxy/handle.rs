@@ -2,9 +2,13 @@
 
 use super::body::Body;
 use super::error::Refusal;
+use super::logout_relay;
 use super::worker::Worker;
-use super::{endpoint_discovery, endpoint_jwks, endpoint_token, forward, hygiene, restore};
-use crate::token::Place;
+use super::{
+    endpoint_authorize, endpoint_discovery, endpoint_jwks, endpoint_jwt, endpoint_token, forward,
+    hygiene, restore, rewrite,
+};
+use crate::token::{Mode, Place};
 use crate::upstream::{Endpoint, Route};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -60,24 +64,40 @@ async fn answer(
     if request.uri().path() == "*" {
         return (about_the_server(), Account { endpoint: Endpoint::Other, decision: None });
     }
+    if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
+        let (response, decision) = logout_relay::answer(worker, relay, request).await;
+        return (response, Account { endpoint: Endpoint::LogoutRelay, decision });
+    }
     await_documents(worker, request.uri().path()).await;
     let site = worker.refresher.site.load();
-    let Some(route) = site.route(request.uri().path()) else {
-        let response = pass(worker, request, client, None).await;
-        return (response, Account { endpoint: Endpoint::Other, decision: None });
-    };
-    let endpoint = route.endpoint;
-    let (response, decision) = match endpoint {
-        Endpoint::Jwks => (endpoint_jwks::answer(&request, route), None),
-        Endpoint::Discovery => match endpoint_discovery::answer(&request, route) {
+    let route = site.route(request.uri().path());
+    let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+    let jwt = route.and_then(|route| {
+        let kind = endpoint_jwt::kind_of(route.endpoint)?;
+        let mode = route.snapshot.as_ref()?.modes.of(kind);
+        (mode != Mode::Pass).then_some((route, kind))
+    });
+    let (response, decision) = match (endpoint, route) {
+        (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route), None),
+        (Endpoint::Discovery, Some(route)) => match endpoint_discovery::answer(&request, route) {
             Some(response) => (response, Some("repaired")),
-            None => (pass(worker, request, client, Some(route)).await, None),
+            None => (pass(worker, request, client, Some(route), false).await, None),
         },
-        Endpoint::Token => {
-            let response = pass(worker, request, client, Some(route)).await;
+        (Endpoint::Token, Some(route)) => {
+            let response = pass(worker, request, client, Some(route), true).await;
             endpoint_token::treat(worker, route, response).await
         }
-        _ => (pass(worker, request, client, Some(route)).await, None),
+        _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
+            (Some((route, kind)), _) => {
+                let response = pass(worker, request, client, Some(route), true).await;
+                endpoint_jwt::treat(worker, route, kind, response).await
+            }
+            (None, Some(expected)) => {
+                let response = pass(worker, request, client, route, expected.page).await;
+                endpoint_authorize::treat(worker, &site, &expected, response).await
+            }
+            (None, None) => (pass(worker, request, client, route, false).await, None),
+        },
     };
     (response, Account { endpoint, decision })
 }
@@ -97,12 +117,13 @@ async fn await_documents(worker: &Worker, path: &str) {
     }
 }
 
-/// Restores the tokens of a request and passes it on.
+/// Restores the tokens of a request and passes it on; `read` if its response is to be read.
 async fn pass(
     worker: &Worker,
     request: Request<Incoming>,
     client: &HeaderValue,
     route: Option<&Route>,
+    read: bool,
 ) -> Response<Body> {
     let (mut parts, incoming) = request.into_parts();
     let (mut body, client_broke) = Body::of_client(incoming);
@@ -111,14 +132,16 @@ async fn pass(
     count(restore::in_authorization(&mut parts.headers));
     count(restore::in_query(&mut parts.uri));
     let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
-    if endpoint.takes_tokens_in_forms() && restore::is_form(&parts.method, &parts.headers) {
+    if endpoint.takes_tokens_in_bodies()
+        && let Some(place) = restore::place_in_body(&parts.method, &parts.headers)
+    {
         let limit = worker.config.server.limits.rewritten_body_bytes;
-        let (restored, place) = restore::in_form(&mut parts.headers, body, limit).await;
+        let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
         count(place);
         body = restored;
     }
-    if endpoint == Endpoint::Token {
-        endpoint_token::prepare_request(&mut parts.headers);
+    if read {
+        rewrite::prepare_request(&mut parts.headers);
     }
     let site;
     let forwarding = match route.and_then(|route| route.snapshot.as_ref()) {

@@ -6,8 +6,10 @@
 
 mod body;
 mod drain;
+mod endpoint_authorize;
 mod endpoint_discovery;
 mod endpoint_jwks;
+mod endpoint_jwt;
 mod endpoint_token;
 mod error;
 mod forward;
@@ -15,10 +17,13 @@ mod handle;
 mod headers;
 mod hygiene;
 mod listener;
+mod logout_relay;
 mod pool;
 mod repair_token_response;
 mod restore;
+mod rewrite;
 mod server;
+mod vouch;
 mod worker;
 
 pub use server::{Running, StartError, start};

@@ -1,9 +1,12 @@
-//! Restoring tokens in a request, before it goes to the provider: in `Authorization`, query and form.
+//! Restoring tokens in a request, before it goes to the provider: in `Authorization`, query and body.
 //!
 //! Touches a request only where there is an exact carrier; see [`crate::token::restore`].
 
 use super::body::{Body, ReadAhead};
-use crate::token::{Place, restore_authorization, restore_fields};
+use super::rewrite;
+use crate::token::{
+    Place, boundary_of, restore_authorization, restore_fields, restore_json, restore_multipart,
+};
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
@@ -28,33 +31,47 @@ pub(super) fn in_query(uri: &mut Uri) -> Option<Place> {
     Some(Place::Query)
 }
 
-/// True if the body is a form in which a token may come back.
-pub(super) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
-    let content_type =
-        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    method == Method::POST
-        && media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        && !headers.contains_key(CONTENT_ENCODING)
+/// The kind of body in which a token may come back, if it is one.
+pub(super) fn place_in_body(method: &Method, headers: &HeaderMap) -> Option<Place> {
+    if method != Method::POST || headers.contains_key(CONTENT_ENCODING) {
+        return None;
+    }
+    match rewrite::media_type(headers).as_str() {
+        "application/x-www-form-urlencoded" => Some(Place::Form),
+        "multipart/form-data" => Some(Place::Multipart),
+        "application/json" => Some(Place::Json),
+        _ => None,
+    }
 }
 
-/// Restores the tokens in a form body of at most `limit` bytes; longer ones pass as they are.
-pub(super) async fn in_form(
+/// Restores the tokens in a body of at most `limit` bytes; longer ones pass as they are.
+pub(super) async fn in_body(
     headers: &mut HeaderMap,
     body: Body,
+    place: Place,
     limit: usize,
 ) -> (Body, Option<Place>) {
-    let form = match body.read(limit).await {
-        ReadAhead::Whole(form) => form,
+    let body = match body.read(limit).await {
+        ReadAhead::Whole(body) => body,
         ReadAhead::Rest(rest) => return (rest, None),
     };
-    match restore_fields(&form) {
+    let restored = match place {
+        Place::Json => restore_json(&body),
+        Place::Multipart => {
+            let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            content_type
+                .and_then(boundary_of)
+                .and_then(|boundary| restore_multipart(&body, boundary))
+        }
+        Place::Form | Place::Authorization | Place::Query => restore_fields(&body),
+    };
+    match restored {
         Some(restored) => {
             // hyper writes the length of the body that it is given.
             headers.remove(CONTENT_LENGTH);
-            (Body::Full(Bytes::from(restored)), Some(Place::Form))
+            (Body::Full(Bytes::from(restored)), Some(place))
         }
-        None if form.is_empty() => (Body::Empty, None),
-        None => (Body::Full(form), None),
+        None if body.is_empty() => (Body::Empty, None),
+        None => (Body::Full(body), None),
     }
 }

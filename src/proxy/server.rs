@@ -2,6 +2,7 @@
 
 use super::drain::{Drain, Phase};
 use super::listener;
+use super::logout_relay::Relay;
 use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
 use crate::config::ValidConfig;
@@ -93,6 +94,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let refresher = Arc::new(Refresher::new(&config.issuers));
     let counters = Arc::new(Counters::new(config.server.workers.get()));
     let upstream = Background::prepare(&config, &connector, &refresher)?;
+    let relays = Relay::prepare(&config)?;
     let signers = Arc::new(Semaphore::new(config.server.workers.get()));
     let via_name: Arc<str> = via_name(&config).into();
 
@@ -130,6 +132,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
             connector: connector.clone(),
             counters: counters.worker(index),
             signers: Arc::clone(&signers),
+            relays: relays.clone(),
             via_name: Arc::clone(&via_name),
             draining: running.drain.subscribe(),
         };

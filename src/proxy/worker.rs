@@ -3,6 +3,7 @@
 use super::drain::Draining;
 use super::handle::handle;
 use super::listener::accept;
+use super::logout_relay::Relay;
 use super::pool::Pool;
 use crate::admin::WorkerCounters;
 use crate::config::ValidConfig;
@@ -28,6 +29,7 @@ pub(super) struct Worker {
     pub(super) counters: Arc<WorkerCounters>,
     /// As many permits as signatures may be made at once, in the whole process.
     pub(super) signers: Arc<Semaphore>,
+    pub(super) relays: Vec<Relay>,
     /// The `Via` of passed requests, and the name in it.
     pub(super) via: HeaderValue,
     pub(super) via_name: Arc<str>,
@@ -40,6 +42,7 @@ pub(super) struct Equipment {
     pub(super) connector: Connector,
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) signers: Arc<Semaphore>,
+    pub(super) relays: Vec<Relay>,
     pub(super) via_name: Arc<str>,
     pub(super) draining: Draining,
 }
@@ -61,6 +64,7 @@ impl Equipment {
             refresher: self.refresher,
             counters: self.counters,
             signers: self.signers,
+            relays: self.relays,
         };
         (Rc::new(worker), self.draining)
     }

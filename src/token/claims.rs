@@ -1,18 +1,22 @@
 //! The claims that decide whether a token may be vouched for (OpenID Connect Core §2, RFC 7519 §4.1).
 
+use super::kind::TokenKind;
 use crate::json::{Document, Kind, Limits, Value};
 use std::borrow::Cow;
 
-/// The claims of an ID token that verification looks at.
+/// The claims of a token that verification looks at.
 #[derive(Debug)]
 pub(super) struct Claims {
     pub(super) issuer: String,
     pub(super) audiences: Vec<String>,
-    pub(super) expires: f64,
+    /// When it ends; kinds that must say so do.
+    pub(super) expires: Option<f64>,
     pub(super) not_before: Option<f64>,
     pub(super) issued_at: Option<f64>,
     /// True if a top-level claim has the carrier's name.
     pub(super) has_carrier: bool,
+    /// True if the token is bound to a key (RFC 7800 §3.1).
+    pub(super) is_bound: bool,
 }
 
 /// Why a payload is not a set of claims that can be judged.
@@ -20,20 +24,26 @@ pub(super) struct Claims {
 pub(super) struct Malformed;
 
 impl Claims {
-    /// Reads a payload: a strict JSON object with `iss`, `aud` and `exp` in the types of RFC 7519 §4.1.
-    pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
+    /// Reads a payload: a strict JSON object with `iss`, and with `aud` and `exp` where the kind of token has
+    /// them, in the types of RFC 7519 §4.1.
+    pub(super) fn read(payload: &[u8], token: TokenKind) -> Result<Self, Malformed> {
         let document = Document::parse_bytes(payload, Limits::TOKEN).map_err(|_| Malformed)?;
         let root = document.root();
-        if root.kind() != Kind::Object {
+        if root.kind() != Kind::Object || !token.fits(root) {
+            return Err(Malformed);
+        }
+        let (aud, exp) = (root.get("aud"), root.get("exp"));
+        if (aud.is_none() && token.needs_audience()) || (exp.is_none() && token.needs_expiry()) {
             return Err(Malformed);
         }
         Ok(Self {
             issuer: root.get_str("iss").ok_or(Malformed)?.into_owned(),
-            audiences: audiences(root.get("aud").ok_or(Malformed)?)?,
-            expires: numeric_date(root.get("exp").ok_or(Malformed)?)?,
+            audiences: aud.map(audiences).transpose()?.unwrap_or_default(),
+            expires: exp.map(numeric_date).transpose()?,
             not_before: root.get("nbf").map(numeric_date).transpose()?,
             issued_at: root.get("iat").map(numeric_date).transpose()?,
             has_carrier: root.get(super::CARRIER).is_some(),
+            is_bound: root.get("cnf").is_some(),
         })
     }
 }

@@ -7,13 +7,15 @@ use crate::jose::{Alg, Kid};
 use crate::rules::Finding;
 use std::sync::Arc;
 
-/// What is to happen to the ID tokens of an issuer.
+/// What is to happen to the tokens of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Passed where a strict relying party can verify it as it is, re-signed otherwise.
     Auto,
     /// Passed, always.
     Pass,
+    /// Passed; where it can be verified, the response says which key signed it.
+    Annotate,
     /// Re-signed wherever that is allowed.
     Resign,
 }
@@ -43,8 +45,19 @@ pub struct Decided {
 pub enum Decision {
     /// It goes on as it is.
     Pass(PassReason),
+    /// It goes on as it is, with word of the key that signed it.
+    Annotate(Annotation),
     /// It is signed anew: what is to be signed, and why.
     Resign(Unsigned, ResignReason),
+}
+
+/// Which key signed a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// The `kid` under which it is published.
+    pub kid: String,
+    /// The algorithm.
+    pub alg: Alg,
 }
 
 /// Why a token passes.
@@ -58,6 +71,8 @@ pub enum PassReason {
     Unverified(Unverified),
     /// There is no bridge key of its algorithm, which must not change (OpenID Connect Core §3.1.3.7 (7)).
     NoKeyForAlg(Alg),
+    /// Its key is not published, so that there is nothing to say of it.
+    Unpublished,
 }
 
 /// Why a token is signed anew.
@@ -86,6 +101,7 @@ impl PassReason {
             Self::Mode => "mode",
             Self::Acceptable => "acceptable",
             Self::NoKeyForAlg(_) => "no_key_for_alg",
+            Self::Unpublished => "key_not_published",
             Self::Unverified(reason) => match reason {
                 Unverified::NotAJws(crate::jose::JwsError::Encrypted) => "encrypted",
                 Unverified::NotAJws(_) => "not_a_jws",
@@ -98,6 +114,7 @@ impl PassReason {
                 Unverified::Audience => "audience",
                 Unverified::Expired => "expired",
                 Unverified::NotYet => "not_yet",
+                Unverified::Bound => "sender_constrained",
                 Unverified::Carrier => "carrier_claim",
             },
         }
@@ -119,7 +136,7 @@ impl ResignReason {
     }
 }
 
-/// Decides on an ID token of an upstream response at the time `now`, in seconds since 1970.
+/// Decides on a token of an upstream response at the time `now`, in seconds since 1970.
 ///
 /// The token is verified first in every mode but [`Mode::Pass`]: a reason to re-sign exists only for a
 /// verified one.
@@ -150,6 +167,12 @@ fn decide_noting(
         Ok(verified) => verified,
         Err(reason) => return Decision::Pass(PassReason::Unverified(reason)),
     };
+    if mode == Mode::Annotate {
+        return match &verified.signer().kid {
+            Some(kid) => Decision::Annotate(Annotation { kid: kid.clone(), alg: verified.alg() }),
+            None => Decision::Pass(PassReason::Unpublished),
+        };
+    }
     let reason = match reason_to_resign(&verified) {
         Some(reason) => reason,
         None if mode == Mode::Resign => ResignReason::Mode,

@@ -5,21 +5,34 @@
 //! [`Trust::verify`], which takes an [`UpstreamToken`], which only a response of the upstream has; and a
 //! [`BridgeKey`] signs nothing but an [`Unsigned`] token, which only a verified one turns into.
 
+mod authorization_response;
 mod claims;
 mod decide;
 mod examine;
+mod form_post;
+mod jwt_response;
+mod kind;
+mod logout_request;
 mod resign;
 mod response;
 mod restore;
+mod restore_body;
 mod undo;
 mod verify;
 
-pub use decide::{Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
+pub use authorization_response::AuthorizationResponse;
+pub use decide::{Annotation, Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
 pub use examine::{Examined, examine};
+pub use jwt_response::JwtResponse;
+pub use kind::{Modes, TokenKind};
+pub use logout_request::LogoutRequest;
 pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
 pub use restore::{Place, restore, restore_authorization, restore_fields};
+pub use restore_body::{boundary_of, restore_json, restore_multipart};
 pub use verify::{Trust, TrustedKey, Unverified, VerifiedToken};
 
+#[cfg(test)]
+mod carrier_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The token response of the upstream (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
 
+use super::kind::TokenKind;
+use crate::jose::CompactJws;
 use crate::json::{self, Document, Edits, Kind, Limits, ParseError};
 use std::borrow::Cow;
 
@@ -13,6 +15,7 @@ pub struct TokenResponse<'t> {
 #[derive(Debug)]
 pub struct UpstreamToken<'t> {
     text: Cow<'t, str>,
+    kind: TokenKind,
 }
 
 /// Why a body is no token response whose tokens could be changed.
@@ -51,21 +54,81 @@ impl<'t> TokenResponse<'t> {
 
     /// The member `id_token`, if it is a string.
     pub fn id_token(&self) -> Option<UpstreamToken<'_>> {
-        self.document.root().get_str("id_token").map(|text| UpstreamToken { text })
+        self.token("id_token", TokenKind::IdToken)
     }
 
-    /// The body with `token` for an `id_token`, and no other byte changed.
-    pub fn with_id_token(&self, token: &str) -> String {
+    /// The member `access_token`, if it may be a JWT and is bound to no key (RFC 9449 §5).
+    pub fn access_token(&self) -> Option<UpstreamToken<'_>> {
+        let token_type = self.document.root().get_str("token_type");
+        let bearer = token_type.is_none_or(|name| name.eq_ignore_ascii_case("bearer"));
+        self.token("access_token", TokenKind::AccessToken)
+            .filter(|token| bearer && token.text.bytes().filter(|byte| *byte == b'.').count() == 2)
+    }
+
+    fn token(&self, member: &str, kind: TokenKind) -> Option<UpstreamToken<'_>> {
+        self.document.root().get_str(member).map(|text| UpstreamToken { text, kind })
+    }
+
+    /// The body with `tokens` in the places of those of the same kinds, with `id_token_kid` as a new member
+    /// (unknown ones are ignored, RFC 6749 §5.1), and no other byte changed.
+    pub fn with(&self, tokens: &[(TokenKind, String)], id_token_kid: Option<&str>) -> String {
         let mut edits = Edits::default();
-        if let Some(member) = self.document.root().get("id_token") {
-            edits.replace(member, json::quote(token));
+        let root = self.document.root();
+        for (kind, token) in tokens {
+            if let Some(member) = root.get(kind.name()) {
+                edits.replace(member, json::quote(token));
+            }
+        }
+        if let Some(kid) = id_token_kid {
+            edits.set_member(root, "id_token_kid", &json::quote(kid));
         }
         let text = self.document.text();
         json::apply(text, &edits.splices(&self.document)).unwrap_or_else(|_| text.to_owned())
     }
 }
 
-impl UpstreamToken<'_> {
+impl<'t> UpstreamToken<'t> {
+    /// For the parsers of other responses; a token must have stood in one of the upstream.
+    pub(super) fn found(kind: TokenKind, text: Cow<'t, str>) -> Self {
+        Self { text, kind }
+    }
+
+    /// What it is, by the place where it stood.
+    pub fn kind(&self) -> TokenKind {
+        self.kind
+    }
+
+    /// The issuer that it names, which nobody has checked.
+    pub fn claimed_issuer(&self) -> Option<String> {
+        let jws = CompactJws::parse(&self.text).ok()?;
+        let claims = Document::parse_bytes(jws.payload(), Limits::TOKEN).ok()?;
+        Some(claims.root().get_str("iss")?.into_owned())
+    }
+
+    /// True if it says that it is for `audience`, which nobody has checked.
+    pub fn claims_audience(&self, audience: &str) -> bool {
+        let payload = CompactJws::parse(&self.text).map(|jws| jws.payload().to_vec());
+        payload.is_ok_and(|payload| {
+            let claims = Document::parse_bytes(&payload, Limits::TOKEN);
+            claims.is_ok_and(|claims| {
+                let aud = claims.root().get("aud");
+                aud.is_some_and(|aud| {
+                    aud.is_str(audience) || aud.elements().any(|one| one.is_str(audience))
+                })
+            })
+        })
+    }
+
+    /// True if it holds the hash of the access token beside it (OpenID Connect Core §3.1.3.6), which must then
+    /// stay the same.
+    pub fn has_at_hash(&self) -> bool {
+        let payload = CompactJws::parse(&self.text).map(|jws| jws.payload().to_vec());
+        payload.is_ok_and(|payload| {
+            let claims = Document::parse_bytes(&payload, Limits::TOKEN);
+            claims.is_ok_and(|claims| claims.root().get("at_hash").is_some())
+        })
+    }
+
     /// The token.
     pub fn text(&self) -> &str {
         &self.text
@@ -74,6 +137,6 @@ impl UpstreamToken<'_> {
     /// For tests of this module, which have no upstream.
     #[cfg(test)]
     pub(super) fn for_test(text: &str) -> UpstreamToken<'_> {
-        UpstreamToken { text: Cow::Borrowed(text) }
+        UpstreamToken::found(TokenKind::IdToken, Cow::Borrowed(text))
     }
 }

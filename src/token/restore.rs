@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 /// Form and query fields in which providers take tokens back: RFC 6750 §2.2 and §2.3, RFC 7662 §2.1, RFC 7009
 /// §2.1, OpenID Connect RP-Initiated Logout §2, OpenID Connect Core §3.1.2.1, RFC 8693 §2.1, RFC 7523 §2.1.
-const FIELDS: [&str; 6] =
+pub(super) const FIELDS: [&str; 6] =
     ["access_token", "token", "id_token_hint", "subject_token", "actor_token", "assertion"];
 
 /// Where a token was restored.
@@ -25,6 +25,10 @@ pub enum Place {
     Query,
     /// A form body.
     Form,
+    /// A body of `multipart/form-data`.
+    Multipart,
+    /// A JSON body.
+    Json,
 }
 
 impl Place {
@@ -34,6 +38,8 @@ impl Place {
             Self::Authorization => "authorization",
             Self::Query => "query",
             Self::Form => "form",
+            Self::Multipart => "multipart",
+            Self::Json => "json",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Verification: is this token really one of this issuer's, and in its lifetime?
 
 use super::claims::Claims;
+use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, CompactJws, JwsError, VerificationKey};
 use crate::rules::claims::{self, Options};
@@ -11,6 +12,8 @@ use crate::rules::{Finding, Repaired};
 pub struct Trust {
     /// The `iss` that a token must have, to the letter (OpenID Connect Core §3.1.3.7 (2)).
     pub issuer: String,
+    /// The `iss` of access tokens, where it is another (AD FS).
+    pub access_token_issuer: Option<String>,
     /// The audiences that a token may be for; any, if empty (RFC 8725 §3.9).
     pub audiences: Vec<String>,
     /// How far clocks may differ, in seconds.
@@ -59,14 +62,16 @@ pub enum Unverified {
     /// `crit`, `b64`, `cty` or `zip` stand in the header.
     #[error("its header has a member that changes how it must be read")]
     Extension,
-    /// `typ` says that it is something other than an ID token (RFC 8725 §3.11).
-    #[error("its typ is not that of an ID token")]
+    /// `typ` says that it is something other than where it was found (RFC 8725 §3.11).
+    #[error("its typ is not that of such a token")]
     Type,
     /// No known key verifies it.
     #[error("no key of the issuer verifies it")]
     Signature,
-    /// The payload is not strict JSON with `iss`, `aud` and `exp` in their types.
-    #[error("its payload is not a set of claims with iss, aud and exp")]
+    /// The payload is not strict JSON, or not the claims of a token of its kind in their types.
+    #[error(
+        "its payload is not a set of claims that such a token must have, such as iss, aud and exp"
+    )]
     Claims,
     /// Another `iss`.
     #[error("its iss is not this issuer")]
@@ -80,13 +85,16 @@ pub enum Unverified {
     /// Before `nbf` or `iat`.
     #[error("its time has not come")]
     NotYet,
+    /// An access token that only the holder of a key can use (RFC 9449 §6.1, RFC 8705 §3.1).
+    #[error("it is bound to a key of the client (cnf)")]
+    Bound,
     /// It has a claim of the carrier's name already.
     #[error("it has a claim named _kidstamp")]
     Carrier,
 }
 
 impl Trust {
-    /// Verifies an ID token of an upstream response at the time `now`, in seconds since 1970. What the rules find in a
+    /// Verifies a token of an upstream response at the time `now`, in seconds since 1970. What the rules find in a
     /// token whose signature is right is added to `findings`, whether or not the rest of it is.
     pub fn verify<'t>(
         &'t self,
@@ -100,11 +108,15 @@ impl Trust {
         if header.extension.is_some() {
             return Err(Unverified::Extension);
         }
-        let odd_type = match header.typ.as_deref() {
-            None | Some("jwt") => None,
-            Some(typ) => {
-                Some(claims::repair_type(typ, &self.claims.settings).ok_or(Unverified::Type)?)
-            }
+        let kind = token.kind();
+        let typ = header.typ.as_deref();
+        let odd_type = if kind.may_have_typ(typ) {
+            None
+        } else {
+            // An odd `typ` is put right only where it can't make one kind of token out of another.
+            let odd = typ.filter(|_| kind == TokenKind::IdToken);
+            let repaired = odd.and_then(|typ| claims::repair_type(typ, &self.claims.settings));
+            Some(repaired.ok_or(Unverified::Type)?)
         };
         let signer = self.signer(&jws, alg).ok_or(Unverified::Signature)?;
         let typ = match odd_type {
@@ -114,11 +126,15 @@ impl Trust {
             }
             None => None,
         };
+        if kind != TokenKind::IdToken {
+            self.check_claims(kind, jws.payload(), now)?;
+            return Ok(VerifiedToken { alg, signer, jws, claims: None, typ });
+        }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
         let repaired =
             claims::repair(payload, &self.claims, now).map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());
-        self.check_claims(repaired.text.as_bytes(), now)?;
+        self.check_claims(kind, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
         Ok(VerifiedToken { alg, signer, jws, claims, typ })
     }
@@ -138,13 +154,24 @@ impl Trust {
             .or_else(|| self.keys.iter().filter(|key| !named(key)).find(verifies))
     }
 
-    fn check_claims(&self, payload: &[u8], now: i64) -> Result<(), Unverified> {
-        let claims = Claims::read(payload).map_err(|_| Unverified::Claims)?;
+    /// The `iss` that tokens of `kind` must have.
+    pub fn issuer_of(&self, kind: TokenKind) -> &str {
+        match (&self.access_token_issuer, kind) {
+            (Some(issuer), TokenKind::AccessToken) => issuer,
+            _ => &self.issuer,
+        }
+    }
+
+    fn check_claims(&self, kind: TokenKind, payload: &[u8], now: i64) -> Result<(), Unverified> {
+        let claims = Claims::read(payload, kind).map_err(|_| Unverified::Claims)?;
         if claims.has_carrier {
             return Err(Unverified::Carrier);
         }
-        if claims.issuer != self.issuer {
+        if claims.issuer != *self.issuer_of(kind) {
             return Err(Unverified::Issuer);
+        }
+        if kind == TokenKind::AccessToken && claims.is_bound {
+            return Err(Unverified::Bound);
         }
         if !self.audiences.is_empty()
             && !claims.audiences.iter().any(|aud| self.audiences.contains(aud))
@@ -152,7 +179,7 @@ impl Trust {
             return Err(Unverified::Audience);
         }
         let (now, skew) = (now as f64, f64::from(self.clock_skew));
-        if now >= claims.expires + skew {
+        if expiry(&claims, kind).is_some_and(|expires| now >= expires + skew) {
             return Err(Unverified::Expired);
         }
         if claims.not_before.into_iter().chain(claims.issued_at).any(|start| start > now + skew) {
@@ -160,6 +187,17 @@ impl Trust {
         }
         Ok(())
     }
+}
+
+/// When a token ends. A logout token without `exp` is from before that was required, and is good for the time
+/// that is recommended since (OpenID Connect Back-Channel Logout §2.4).
+fn expiry(claims: &Claims, kind: TokenKind) -> Option<f64> {
+    const LOGOUT: f64 = 120.0;
+    let implied = match kind {
+        TokenKind::LogoutToken => claims.issued_at.map(|issued| issued + LOGOUT),
+        _ => None,
+    };
+    claims.expires.or(implied)
 }
 
 impl<'t> VerifiedToken<'t> {

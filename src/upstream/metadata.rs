@@ -15,6 +15,8 @@ pub struct Metadata {
     pub endpoints: Vec<(&'static str, String)>,
     /// The response types that the provider offers.
     pub response_types: Vec<String>,
+    /// The response modes that it offers.
+    pub response_modes: Vec<String>,
     /// The algorithms of its ID tokens.
     pub id_token_algs: Vec<String>,
 }
@@ -65,13 +67,15 @@ pub enum MetadataError {
     },
 }
 
-const ENDPOINTS: [&str; 6] = [
+const ENDPOINTS: [&str; 8] = [
     "authorization_endpoint",
     "token_endpoint",
     "userinfo_endpoint",
     "introspection_endpoint",
     "revocation_endpoint",
     "end_session_endpoint",
+    "pushed_authorization_request_endpoint",
+    "backchannel_authentication_endpoint",
 ];
 
 impl Metadata {
@@ -135,8 +139,17 @@ impl Metadata {
             jwks: jwks.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             endpoints,
             response_types: list("response_types_supported"),
+            response_modes: list("response_modes_supported"),
             id_token_algs: list("id_token_signing_alg_values_supported"),
         })
+    }
+
+    /// True if some of its responses bring tokens through the browser: response types of OpenID Connect Core
+    /// §3.2 and §3.3, or modes of JARM §2.3.
+    pub fn has_front_channel(&self) -> bool {
+        let types = self.response_types.iter().flat_map(|response_type| response_type.split(' '));
+        types.into_iter().any(|part| part == "id_token" || part == "token")
+            || self.response_modes.iter().any(|mode| mode == "jwt" || mode.ends_with(".jwt"))
     }
 
     /// The path of the key set, without its query.
@@ -171,14 +184,6 @@ fn configured_uri<'c>(configured: &'c ConfiguredMetadata, member: &str) -> Optio
     }
 }
 
-/// The offered response types that bring tokens through the browser, which are not repaired.
-pub fn unsupported_front_channel(response_types: &[String]) -> Vec<&str> {
-    let brings_token = |response_type: &&str| {
-        response_type.split(' ').any(|part| part == "id_token" || part == "token")
-    };
-    response_types.iter().map(String::as_str).filter(brings_token).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,7 +212,7 @@ mod tests {
         assert_eq!(metadata.issuer, "https://idp.test/");
         assert_eq!((metadata.jwks.as_str(), metadata.jwks_path()), ("/jwks?a=b", "/jwks"));
         assert_eq!(metadata.endpoints, [("token_endpoint", "/token".to_owned())]);
-        assert_eq!(unsupported_front_channel(&metadata.response_types), ["id_token token"]);
+        assert!(metadata.has_front_channel());
         assert!(read(&document("http://127.0.0.1:9000/jwks"), None).is_ok());
     }
 

@@ -16,7 +16,7 @@ mod snapshot;
 
 pub use connect::{ConnectError, Connector, TlsError};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
-pub use metadata::{Metadata, MetadataError, unsupported_front_channel};
+pub use metadata::{Metadata, MetadataError};
 pub use path::normalise;
 pub use publication::Publication;
 pub use refresh::{Background, IssuerStatus, Refresher, Wanted};

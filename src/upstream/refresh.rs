@@ -8,7 +8,7 @@
 use super::connect::Connector;
 use super::discovery::Surroundings;
 use super::fetch::{FetchError, Fetched, Forwarding, fetch};
-use super::metadata::{Metadata, MetadataError, unsupported_front_channel};
+use super::metadata::{Metadata, MetadataError};
 use super::publication::Publication;
 use super::site::{Known, Site, discovery_path};
 use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
@@ -510,15 +510,6 @@ impl Task {
     fn introduce(&self) {
         let Some(known) = &self.known else { return };
         info!(issuer = self.name(), jwks = known.metadata.jwks_path(), "the key set is ready");
-        let front_channel = unsupported_front_channel(&known.metadata.response_types);
-        if !front_channel.is_empty() {
-            warn!(
-                issuer = self.name(),
-                "the provider offers the response types {}, which bring tokens through the browser; those \
-                 tokens are not repaired: relying parties should use the code flow",
-                front_channel.join(", ")
-            );
-        }
         if origin_of(Some(&known.metadata.issuer)).as_ref() == Some(self.connector.origin())
             && self.issuer().external_url.is_none()
         {

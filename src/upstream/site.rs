@@ -26,13 +26,19 @@ pub enum Endpoint {
     Revocation,
     /// OpenID Connect RP-Initiated Logout
     EndSession,
+    /// RFC 9126
+    PushedAuthorization,
+    /// OpenID Connect Client-Initiated Backchannel Authentication §7
+    BackchannelAuthentication,
+    /// A path of kidstamp's own, for OpenID Connect Back-Channel Logout
+    LogoutRelay,
     /// Everything else.
     Other,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Jwks,
         Self::Discovery,
         Self::Token,
@@ -41,6 +47,9 @@ impl Endpoint {
         Self::Introspection,
         Self::Revocation,
         Self::EndSession,
+        Self::PushedAuthorization,
+        Self::BackchannelAuthentication,
+        Self::LogoutRelay,
         Self::Other,
     ];
 
@@ -55,6 +64,9 @@ impl Endpoint {
             Self::Introspection => "introspection",
             Self::Revocation => "revocation",
             Self::EndSession => "end_session",
+            Self::PushedAuthorization => "pushed_authorization",
+            Self::BackchannelAuthentication => "backchannel_authentication",
+            Self::LogoutRelay => "logout_relay",
             Self::Other => "other",
         }
     }
@@ -64,9 +76,9 @@ impl Endpoint {
         self as usize
     }
 
-    /// True where a request may bring a token back in a form.
-    pub fn takes_tokens_in_forms(self) -> bool {
-        !matches!(self, Self::Jwks | Self::Discovery | Self::Other)
+    /// True where a request may bring a token back in its body.
+    pub fn takes_tokens_in_bodies(self) -> bool {
+        !matches!(self, Self::Jwks | Self::Discovery | Self::LogoutRelay | Self::Other)
     }
 
     fn of_metadata(member: &str) -> Self {
@@ -77,6 +89,8 @@ impl Endpoint {
             "introspection_endpoint" => Self::Introspection,
             "revocation_endpoint" => Self::Revocation,
             "end_session_endpoint" => Self::EndSession,
+            "pushed_authorization_request_endpoint" => Self::PushedAuthorization,
+            "backchannel_authentication_endpoint" => Self::BackchannelAuthentication,
             _ => Self::Other,
         }
     }
@@ -110,6 +124,8 @@ pub struct Site {
     routes: Vec<Route>,
     /// True once every key set's path is known, so that a path which is none of them is no key set's.
     pub knows_all_paths: bool,
+    /// True if some issuer offers responses that bring tokens through the browser.
+    pub has_front_channel: bool,
     /// What the provider is told of its external origin on paths of no issuer in particular.
     pub forwarding: Option<Forwarding>,
 }
@@ -144,14 +160,30 @@ impl Site {
         }
         let configured =
             issuers.first().and_then(|issuer| issuer.external_url.as_ref()).map(Forwarding::new);
-        let learned = known.iter().find_map(|known| known.snapshot.as_ref());
-        let learned = learned.map(|snapshot| snapshot.forwarding.clone());
-        Self { routes, knows_all_paths, forwarding: configured.or(learned) }
+        let mut snapshots = known.iter().filter_map(|known| known.snapshot.as_ref());
+        let has_front_channel =
+            snapshots.clone().any(|snapshot| snapshot.metadata.has_front_channel());
+        let learned = snapshots.next().map(|snapshot| snapshot.forwarding.clone());
+        let forwarding = configured.or(learned);
+        Self { routes, knows_all_paths, has_front_channel, forwarding }
     }
 
     /// The snapshot of the issuer at that place in the configuration.
     pub fn snapshot(&self, issuer: usize) -> Option<Arc<Snapshot>> {
         self.routes.iter().find(|route| route.issuer == issuer)?.snapshot.clone()
+    }
+
+    /// The place of the only issuer, or of the one with that name.
+    pub fn issuer_named(&self, name: impl FnOnce() -> Option<String>) -> Option<usize> {
+        let first = self.routes.first()?.issuer;
+        if self.routes.iter().all(|route| route.issuer == first) {
+            return Some(first);
+        }
+        let name = name()?;
+        let named = |route: &&Route| {
+            route.snapshot.as_ref().is_some_and(|snapshot| snapshot.trust.issuer == name)
+        };
+        self.routes.iter().find(named).map(|route| route.issuer)
     }
 
     /// The route of a request's path; `None` for paths that mean nothing to kidstamp.

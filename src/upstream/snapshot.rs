@@ -13,7 +13,7 @@ use crate::keys::KeyRing;
 use crate::rules::claims;
 use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
 use crate::rules::{Finding, Repaired};
-use crate::token::{Bridge, BridgeKey, Mode, Trust, TrustedKey};
+use crate::token::{Bridge, BridgeKey, Modes, Trust, TrustedKey};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -36,8 +36,8 @@ pub struct Snapshot {
     pub trust: Trust,
     /// What they are re-signed with.
     pub bridge: Bridge,
-    /// What is to happen to ID tokens.
-    pub mode: Mode,
+    /// What is to happen to tokens.
+    pub modes: Modes,
     /// What the rules found in the provider's documents.
     pub findings: Vec<Finding>,
     usable_until: AtomicI64,
@@ -130,7 +130,7 @@ impl Snapshot {
             keys: publishable(body, from.config.jwks.content_type.as_str(), from),
             trust,
             bridge,
-            mode: from.config.tokens.id_token,
+            modes: from.config.tokens.modes,
             findings,
             usable_until: AtomicI64::new(0),
         };
@@ -221,6 +221,7 @@ fn trust(
     });
     Ok(Trust {
         issuer: from.metadata.issuer.clone(),
+        access_token_issuer: from.issuer.access_token_issuer.clone(),
         audiences: from.issuer.audiences.clone(),
         clock_skew: u32::try_from(from.config.tokens.clock_skew.as_secs()).unwrap_or(u32::MAX),
         keys: published.chain(compromised).collect(),

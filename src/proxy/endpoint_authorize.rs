@@ -1,0 +1,150 @@
+//! Authorization responses: redirects and pages that bring tokens through the browser.
+//!
+//! The authorization endpoint sends them to a user who is signed in. To one who had to sign in first, they
+//! come from wherever the provider's login pages lead, so redirects are looked at on every path that is not
+//! known for something else, and pages there if they answer a POST of a form and the provider offers such
+//! response types. What brings no token passes as it came.
+
+use super::body::{Body, ReadAhead};
+use super::rewrite;
+use super::vouch::{Vouched, passed, vouch};
+use super::worker::Worker;
+use crate::token::{AuthorizationResponse, TokenKind, UpstreamToken};
+use crate::upstream::{Endpoint, Route, Site};
+use bytes::Bytes;
+use http::header::{HeaderValue, LOCATION};
+use http::{Method, Request, Response, StatusCode, Uri};
+
+/// What the response to a request may be, as the request says.
+pub(super) struct Expected {
+    target: Uri,
+    issuer: Option<usize>,
+    /// A page may bring tokens.
+    pub(super) page: bool,
+}
+
+impl Expected {
+    /// What may answer `request`; `None` if no authorization response can.
+    pub(super) fn of<B>(site: &Site, route: Option<&Route>, request: &Request<B>) -> Option<Self> {
+        let page = match route.map(|route| route.endpoint) {
+            Some(Endpoint::Authorization) => true,
+            None | Some(Endpoint::Other) => request.method() == Method::POST,
+            Some(_) => return None,
+        };
+        Some(Self {
+            target: request.uri().clone(),
+            issuer: route.map(|route| route.issuer),
+            page: page && site.has_front_channel,
+        })
+    }
+
+    /// The issuer of the first of the tokens: by the path, or by its own word, which is checked later.
+    fn issuer<'t>(&self, site: &Site, response: &AuthorizationResponse<'t>) -> Option<usize> {
+        let token = response.tokens().find(|token| token.kind() != TokenKind::AccessToken);
+        let claimed = || token.and_then(UpstreamToken::claimed_issuer);
+        self.issuer.or_else(|| site.issuer_named(claimed))
+    }
+
+    fn query(&self) -> &str {
+        self.target.query().unwrap_or_default()
+    }
+}
+
+/// Treats a response that may be an authorization response; returns what was done in a word for the log.
+pub(super) async fn treat(
+    worker: &Worker,
+    site: &Site,
+    expected: &Expected,
+    response: Response<Body>,
+) -> (Response<Body>, Option<&'static str>) {
+    if response.status().is_redirection() {
+        treat_redirect(worker, site, expected, response).await
+    } else if expected.page && response.status() == StatusCode::OK {
+        treat_page(worker, site, expected, response).await
+    } else {
+        (response, None)
+    }
+}
+
+async fn treat_redirect(
+    worker: &Worker,
+    site: &Site,
+    expected: &Expected,
+    mut response: Response<Body>,
+) -> (Response<Body>, Option<&'static str>) {
+    // Two of them would be read differently by different browsers.
+    let mut locations = response.headers().get_all(LOCATION).iter();
+    let (Some(location), None) = (locations.next(), locations.next()) else {
+        return (response, None);
+    };
+    let location = location.clone();
+    let Some(redirect) = location
+        .to_str()
+        .ok()
+        .and_then(|location| AuthorizationResponse::from_location(location, expected.query()))
+    else {
+        return (response, None);
+    };
+    let vouched = judge(worker, site, expected, &redirect).await;
+    vouched.annotate(response.headers_mut());
+    if !vouched.tokens.is_empty()
+        && let Ok(mut new) = HeaderValue::from_bytes(&redirect.with(&vouched.tokens))
+    {
+        new.set_sensitive(true);
+        response.headers_mut().insert(LOCATION, new);
+    }
+    (response, vouched.word)
+}
+
+async fn treat_page(
+    worker: &Worker,
+    site: &Site,
+    expected: &Expected,
+    response: Response<Body>,
+) -> (Response<Body>, Option<&'static str>) {
+    let media_type = rewrite::media_type(response.headers());
+    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
+        return (response, None);
+    }
+    if rewrite::is_encoded(response.headers()) {
+        let word = passed(worker, TokenKind::IdToken, "encoded");
+        return (response, Some(word));
+    }
+    let (mut parts, body) = response.into_parts();
+    let html = match body.read(worker.config.server.limits.rewritten_body_bytes).await {
+        ReadAhead::Whole(html) if html.is_empty() => {
+            return (Response::from_parts(parts, Body::Empty), None);
+        }
+        ReadAhead::Whole(html) => html,
+        // Too long for a form that posts itself, or broken off.
+        ReadAhead::Rest(rest) => return (Response::from_parts(parts, rest), None),
+    };
+    let Some(page) = AuthorizationResponse::from_page(&html, expected.query()) else {
+        return (Response::from_parts(parts, Body::Full(html)), None);
+    };
+    let vouched = judge(worker, site, expected, &page).await;
+    vouched.annotate(&mut parts.headers);
+    let new = if vouched.tokens.is_empty() {
+        html.clone()
+    } else {
+        rewrite::forget_old_body(&mut parts.headers);
+        Bytes::from(page.with(&vouched.tokens))
+    };
+    (Response::from_parts(parts, Body::Full(new)), vouched.word)
+}
+
+async fn judge(
+    worker: &Worker,
+    site: &Site,
+    expected: &Expected,
+    response: &AuthorizationResponse<'_>,
+) -> Vouched {
+    match expected.issuer(site, response) {
+        Some(issuer) => vouch(worker, issuer, response.tokens()).await,
+        None => {
+            let kinds = response.tokens().map(UpstreamToken::kind);
+            let words = kinds.map(|kind| passed(worker, kind, "issuer"));
+            Vouched::nothing(words.last())
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What every response has in common whose body may be changed: how it is asked for, and which of its fields
+//! speak of the body that came.
+
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
+
+/// What describes the body that came, and not the one that goes out (RFC 9530, RFC 1864).
+const OF_THE_OLD_BODY: [HeaderName; 6] = [
+    CONTENT_LENGTH,
+    ETAG,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+/// Asks the provider for a response that can be read: not compressed, whole, and not conditional.
+pub(super) fn prepare_request(headers: &mut HeaderMap) {
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+        headers.remove(name);
+    }
+}
+
+/// Takes out what no longer holds once a body was changed; hyper writes the new length.
+pub(super) fn forget_old_body(headers: &mut HeaderMap) {
+    for name in OF_THE_OLD_BODY {
+        headers.remove(name);
+    }
+}
+
+/// True if the body is compressed all the same.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
+}
+
+/// The media type of the body in lower case, without parameters; empty if there is none.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
+}

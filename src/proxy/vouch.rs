@@ -1,0 +1,235 @@
+//! Vouching for the tokens of a response: each is decided upon, and signed anew where that is called for.
+//!
+//! What can't be judged passes, and is counted with the reason. The signature itself is made on the runtime's
+//! pool of blocking threads, never on its event loop.
+
+use super::worker::Worker;
+use crate::admin::TokenOutcome;
+use crate::clock;
+use crate::token::{
+    Annotation, Decision, PassReason, ResignReason, TokenKind, Unsigned, Unverified, UpstreamToken,
+    decide,
+};
+use crate::upstream::{Snapshot, Wanted};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+/// How long a token waits for fresh keys, if no known one verifies it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What becomes of the tokens of one response.
+#[derive(Debug, Default)]
+pub(super) struct Vouched {
+    /// The new tokens, by their kinds.
+    pub(super) tokens: Vec<(TokenKind, String)>,
+    /// What is to be said of those that stay.
+    annotations: Vec<(TokenKind, Annotation)>,
+    /// What was done in a word, for the log; the last token's.
+    pub(super) word: Option<&'static str>,
+}
+
+impl Vouched {
+    /// Nothing is to be changed or said.
+    pub(super) fn nothing(word: Option<&'static str>) -> Self {
+        Self { word, ..Self::default() }
+    }
+
+    /// The `kid` to tell of the ID token, where it was only to be annotated.
+    pub(super) fn id_token_kid(&self) -> Option<&str> {
+        let mut annotations = self.annotations.iter();
+        annotations
+            .find(|(kind, _)| *kind == TokenKind::IdToken)
+            .map(|(_, annotation)| annotation.kid.as_str())
+    }
+
+    /// Writes the annotations into the fields of the response; nobody else may have written such.
+    pub(super) fn annotate(&self, headers: &mut HeaderMap) {
+        for kind in TokenKind::ALL {
+            headers.remove(field_of(kind));
+        }
+        for (kind, annotation) in &self.annotations {
+            if let Some(value) = field_value(annotation) {
+                headers.insert(field_of(*kind), value);
+            }
+        }
+    }
+}
+
+fn field_of(kind: TokenKind) -> HeaderName {
+    HeaderName::from_static(match kind {
+        TokenKind::IdToken => "kidstamp-id-token",
+        TokenKind::AccessToken => "kidstamp-access-token",
+        TokenKind::UserInfo => "kidstamp-userinfo",
+        TokenKind::Introspection => "kidstamp-introspection",
+        TokenKind::Jarm => "kidstamp-jarm",
+        TokenKind::LogoutToken => "kidstamp-logout-token",
+    })
+}
+
+/// Parameters as RFC 8941 §3.1.2 writes them; a `kid` that its strings can't hold is left out.
+fn field_value(annotation: &Annotation) -> Option<HeaderValue> {
+    let alg = annotation.alg.name();
+    let writable = annotation.kid.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let text = if writable {
+        let kid = annotation.kid.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("verified; kid=\"{kid}\"; alg=\"{alg}\"")
+    } else {
+        format!("verified; alg=\"{alg}\"")
+    };
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Counts a token that passes, with the reason; returns the word for the log.
+pub(super) fn passed(worker: &Worker, kind: TokenKind, reason: &'static str) -> &'static str {
+    worker.counters.token(kind, TokenOutcome::Passed, reason);
+    reason
+}
+
+/// Decides on the tokens of one response of the issuer at that place in the configuration.
+pub(super) async fn vouch<'r, 't: 'r>(
+    worker: &Worker,
+    issuer: usize,
+    tokens: impl Iterator<Item = &'r UpstreamToken<'t>>,
+) -> Vouched {
+    let mut vouched = Vouched::default();
+    let tokens: Vec<&UpstreamToken<'t>> = tokens.collect();
+    let is_hashed = tokens.iter().any(|token| token.has_at_hash());
+    for token in tokens {
+        let kind = token.kind();
+        if kind == TokenKind::AccessToken && is_hashed {
+            // Its hash stands in the ID token beside it.
+            vouched.word = Some(passed(worker, kind, "at_hash"));
+            continue;
+        }
+        let (outcome, reason, word) = match vouch_for(worker, issuer, token).await {
+            Ok(New::Token(token, reason)) => {
+                vouched.tokens.push((kind, token));
+                (TokenOutcome::Resigned, reason, "resigned")
+            }
+            Ok(New::Annotation(annotation)) => {
+                vouched.annotations.push((kind, annotation));
+                (TokenOutcome::Annotated, "mode", "annotated")
+            }
+            Err(reason) => (TokenOutcome::Passed, reason, reason),
+        };
+        worker.counters.token(kind, outcome, reason);
+        vouched.word = Some(word);
+    }
+    vouched
+}
+
+enum New {
+    Token(String, &'static str),
+    Annotation(Annotation),
+}
+
+/// The new token and why, or what to say of the old one, or why it just passes.
+async fn vouch_for(
+    worker: &Worker,
+    issuer: usize,
+    token: &UpstreamToken<'_>,
+) -> Result<New, &'static str> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut refreshes = 2;
+    let (snapshot, unsigned, reason) = loop {
+        let snapshot = worker.refresher.site.load().snapshot(issuer).ok_or("no_snapshot")?;
+        if !snapshot.is_usable(clock::now()) {
+            return Err("stale");
+        }
+        let mode = snapshot.modes.of(token.kind());
+        let decided = decide(&snapshot.trust, &snapshot.bridge, mode, token, clock::now());
+        worker.counters.findings(&decided.findings);
+        match decided.decision {
+            Decision::Resign(unsigned, reason) => break (snapshot, unsigned, reason),
+            Decision::Annotate(annotation) => return Ok(New::Annotation(annotation)),
+            Decision::Pass(PassReason::Unverified(Unverified::Signature)) if refreshes > 0 => {
+                let patience = deadline.saturating_duration_since(Instant::now());
+                refreshes = match worker.refresher.refresh(issuer, patience).await {
+                    // It may have read the keys before the one of this token was among them.
+                    Wanted::AlreadyUnderWay => refreshes - 1,
+                    Wanted::Attempted | Wanted::TimedOut => 0,
+                };
+            }
+            Decision::Pass(reason) => {
+                tell_pass(&snapshot, token.kind(), reason);
+                return Err(reason.name());
+            }
+        }
+    };
+    let signed = sign(worker, &snapshot, token.kind(), unsigned, reason).await?;
+    Ok(New::Token(signed, reason.name()))
+}
+
+async fn sign(
+    worker: &Worker,
+    snapshot: &Arc<Snapshot>,
+    kind: TokenKind,
+    unsigned: Unsigned,
+    reason: ResignReason,
+) -> Result<String, &'static str> {
+    let (issuer, title) = (snapshot.trust.issuer.as_str(), kind.title());
+    if !unsigned.is_carried() && snapshot.bridge.carrier {
+        worker.counters.token(kind, TokenOutcome::WithoutCarrier, "too_long");
+        warn!(
+            issuer,
+            "a re-signed {title} would be longer than tokens.max_token_bytes ({}) with its carrier: it goes \
+             without, so the provider will refuse it when it comes back",
+            snapshot.bridge.max_token_bytes
+        );
+    }
+    let kid = unsigned.kid().to_owned();
+    // As many signatures at once as there are cores; whoever comes later waits here, and not on an event loop.
+    let permit = worker.signers.acquire().await.map_err(|_| "draining")?;
+    let signed = tokio::task::spawn_blocking(move || unsigned.sign()).await;
+    drop(permit);
+    match signed {
+        Ok(Ok(token)) => {
+            info!(target: "kidstamp::token", issuer, kid, reason = reason.name(), "{title} re-signed");
+            Ok(token)
+        }
+        Ok(Err(_)) | Err(_) => {
+            error!(issuer, kid, "the signature could not be made: the {title} passes as it came");
+            Err("signing_failed")
+        }
+    }
+}
+
+/// What an operator should do about a token that passes though relying parties may refuse it.
+fn tell_pass(snapshot: &Snapshot, kind: TokenKind, reason: PassReason) {
+    let (issuer, title) = (snapshot.trust.issuer.as_str(), kind.title());
+    match reason {
+        PassReason::Mode | PassReason::Acceptable => {}
+        PassReason::NoKeyForAlg(alg) => warn!(
+            issuer,
+            "an {alg} {title} passes as it came, since there is no bridge key for {alg}; make one with: kidstamp \
+             keys generate --alg {alg} --dir DIR"
+        ),
+        PassReason::Unpublished => {
+            warn!(issuer, "a {title} passes as it came: the key that signed it is not published");
+        }
+        PassReason::Unverified(problem) => {
+            warn!(issuer, reason = reason.name(), "a {title} passes as it came: {problem}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::Alg;
+
+    #[test]
+    fn a_kid_is_written_as_a_string_or_not_at_all() {
+        let value = |kid: &str| {
+            let annotation = Annotation { kid: kid.to_owned(), alg: Alg::Rs256 };
+            field_value(&annotation).unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(value("a-B_9"), r#"verified; kid="a-B_9"; alg="RS256""#);
+        assert_eq!(value(r#"a"\"#), r#"verified; kid="a\"\\"; alg="RS256""#);
+        for kid in ["a\r\nSet-Cookie: x", "\u{1b}[31m", "é", "\u{7f}"] {
+            assert_eq!(value(kid), r#"verified; alg="RS256""#, "threat 25: {kid:?}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Whole flows over real sockets: a provider of the test's own, kidstamp in this process, and what each side
+//! gets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "the helpers of a test may fail as the test itself may"
+)]
+
+mod front_channel;
+mod jwt_responses;
+mod logout_relay;
+mod restore;
+mod stage;
