@@ -4,6 +4,9 @@
 //! signature over something that was not verified: a [`VerifiedToken`] can only come from
 //! [`Trust::verify`], which takes an [`UpstreamToken`], which only a response of the upstream has; and a
 //! [`BridgeKey`] signs nothing but an [`Unsigned`] token, which only a verified one turns into.
+//!
+//! The one exception is the [`LogoutRequest`], which the provider sends by itself: what comes of it goes to one
+//! configured relying party, and never back to whoever sent it.
 
 mod authorization_response;
 mod claims;

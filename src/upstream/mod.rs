@@ -11,6 +11,7 @@ mod metadata;
 mod path;
 mod publication;
 mod refresh;
+mod refresher;
 mod site;
 mod snapshot;
 
@@ -19,6 +20,7 @@ pub use fetch::{FetchError, Fetched, Forwarding, fetch};
 pub use metadata::{Metadata, MetadataError};
 pub use path::normalise;
 pub use publication::Publication;
-pub use refresh::{Background, IssuerStatus, Refresher, Wanted};
+pub use refresh::Background;
+pub use refresher::{IssuerStatus, Refresher, Wanted};
 pub use site::{Endpoint, Route, Site, discovery_path};
 pub use snapshot::{PublishedKeys, Snapshot, SnapshotError};
