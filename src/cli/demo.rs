@@ -2,7 +2,7 @@
 
 use super::known_rules;
 use super::output::refuse;
-use super::serve::asked_to_end;
+use super::signals::EndSignals;
 use crate::config::{self, Override, Overrides};
 use crate::demo::{self, Placement, Stage, StageError, Start, Started};
 use crate::proxy;
@@ -45,7 +45,7 @@ async fn tell(flags: &DemoFlags) -> Result<bool, StageError> {
     if flags.keep {
         writeln!(out)?;
         stage.describe(&mut out)?;
-        asked_to_end().await?;
+        EndSignals::receive()?.next().await;
     }
     stage.take_down().await;
     Ok(held)

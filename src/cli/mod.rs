@@ -16,6 +16,7 @@ mod lint;
 mod output;
 mod rulebook;
 mod serve;
+mod signals;
 mod thumbprint;
 
 use std::process::ExitCode;

@@ -3,11 +3,11 @@
 use super::flags::ServeFlags;
 use super::known_rules;
 use super::output::refuse;
+use super::signals::EndSignals;
 use crate::config::{self, LogFormat, ValidConfig};
 use crate::proxy;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -31,6 +31,10 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("can't start an event loop: {error}")),
     };
+    let mut signals = match runtime.block_on(async { EndSignals::receive() }) {
+        Ok(signals) => signals,
+        Err(error) => return refuse(&format!("can't receive signals: {error}")),
+    };
     let running = match proxy::start(config) {
         Ok(running) => running,
         Err(error) => return refuse(&error.to_string()),
@@ -44,33 +48,16 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
         "listening on http://{}",
         running.listen()
     );
-    if let Err(error) = runtime.block_on(asked_to_end()) {
-        warn!("signals can't be received, so only SIGKILL will end this process: {error}");
-        loop {
-            std::thread::park();
-        }
-    }
+    runtime.block_on(signals.next());
     std::thread::spawn(move || {
         // Who asks twice does not want to wait for open requests.
-        if runtime.block_on(asked_to_end()).is_ok() {
-            #[expect(clippy::exit, reason = "open requests are what is not waited for")]
-            std::process::exit(1);
-        }
+        runtime.block_on(signals.next());
+        #[expect(clippy::exit, reason = "open requests are what is not waited for")]
+        std::process::exit(1);
     });
     running.stop();
     info!("done");
     ExitCode::SUCCESS
-}
-
-/// Returns when SIGTERM or SIGINT comes.
-pub(super) async fn asked_to_end() -> io::Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: ending"),
-        _ = interrupt.recv() => info!("SIGINT: ending"),
-    }
-    Ok(())
 }
 
 /// Logs to standard error through a bounded queue, so that a full pipe stops no request.
