@@ -145,6 +145,13 @@ def dockerfile_lint(_deploy):
     run("hadolint", "--no-color", "--failure-threshold", "style", str(DEPLOY / "Dockerfile"))
 
 
+def test_modules(file):
+    """The files of the modules that `file` declares for tests alone."""
+    folder = file.parent if file.name in ("mod.rs", "lib.rs", "main.rs") else file.with_suffix("")
+    declared = re.findall(r"#\[cfg\(test\)\]\n(?:pub(?:\([^)]*\))? )?mod (\w+);", file.read_text())
+    return [folder / f"{name}.rs" for name in declared]
+
+
 @check
 def dockerfile_has_all_that_the_build_needs(deploy):
     sources = deploy.dockerfile.sources
@@ -153,9 +160,12 @@ def dockerfile_has_all_that_the_build_needs(deploy):
         expect((ROOT / source).exists(), f"COPY {source}: there is none")
         last = [rule for rule in ignored if fnmatch(source, rule.lstrip("!"))][-1:]
         expect(not last or last[0][0] == "!", f"COPY {source}: .dockerignore keeps it out")
-    for file in (ROOT / "src").rglob("*.rs"):
-        # Tests may embed their fixtures: the image is built without them.
-        text = "" if file.name.endswith("tests.rs") else file.read_text().split("#[cfg(test)]")[0]
+    # Tests may embed their fixtures: the image is built without them.
+    files = list((ROOT / "src").rglob("*.rs"))
+    tests = {path for file in files for path in test_modules(file)}
+    expect(tests, "no test module found: is this how they are declared?")
+    for file in files:
+        text = "" if file in tests else file.read_text().split("#[cfg(test)]")[0]
         for embedded in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', text):
             path = (file.parent / embedded).resolve().relative_to(ROOT)
             expect(any(path.is_relative_to(source) for source in sources), f"{file.name} embeds {path}: not copied")
