@@ -9,7 +9,7 @@ use super::{
     hygiene, restore, rewrite,
 };
 use crate::token::{Mode, Place};
-use crate::upstream::{Endpoint, Route};
+use crate::upstream::{Endpoint, Route, Site};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -68,8 +68,11 @@ async fn answer(
         let (response, decision) = logout_relay::answer(worker, relay, request).await;
         return (response, Account { endpoint: Endpoint::LogoutRelay, decision });
     }
-    await_documents(worker, request.uri().path()).await;
-    let site = worker.refresher.site.load();
+    let mut site = worker.refresher.site.load();
+    if !site.is_complete {
+        await_documents(worker, &site, request.uri().path()).await;
+        site = worker.refresher.site.load();
+    }
     let route = site.route(request.uri().path());
     let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
     let jwt = route.and_then(|route| {
@@ -81,22 +84,22 @@ async fn answer(
         (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route), None),
         (Endpoint::Discovery, Some(route)) => match endpoint_discovery::answer(&request, route) {
             Some(response) => (response, Some("repaired")),
-            None => (pass(worker, request, client, Some(route), false).await, None),
+            None => (pass(worker, &site, request, client, Some(route), false).await, None),
         },
         (Endpoint::Token, Some(route)) => {
-            let response = pass(worker, request, client, Some(route), true).await;
+            let response = pass(worker, &site, request, client, Some(route), true).await;
             endpoint_token::treat(worker, route, response).await
         }
         _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
             (Some((route, kind)), _) => {
-                let response = pass(worker, request, client, Some(route), true).await;
+                let response = pass(worker, &site, request, client, Some(route), true).await;
                 endpoint_jwt::treat(worker, route, kind, response).await
             }
             (None, Some(expected)) => {
-                let response = pass(worker, request, client, route, expected.page).await;
+                let response = pass(worker, &site, request, client, route, expected.page).await;
                 endpoint_authorize::treat(worker, &site, &expected, response).await
             }
-            (None, None) => (pass(worker, request, client, route, false).await, None),
+            (None, None) => (pass(worker, &site, request, client, route, false).await, None),
         },
     };
     (response, Account { endpoint, decision })
@@ -104,8 +107,7 @@ async fn answer(
 
 /// Waits for documents of the provider, where a request can't be treated rightly without them: its path could be
 /// a key set's, or is one's, or the tokens in its response are to be judged.
-async fn await_documents(worker: &Worker, path: &str) {
-    let site = worker.refresher.site.load();
+async fn await_documents(worker: &Worker, site: &Site, path: &str) {
     match site.route(path) {
         Some(Route {
             endpoint: Endpoint::Jwks | Endpoint::Token, snapshot: None, issuer, ..
@@ -120,6 +122,7 @@ async fn await_documents(worker: &Worker, path: &str) {
 /// Restores the tokens of a request and passes it on; `read` if its response is to be read.
 async fn pass(
     worker: &Worker,
+    site: &Site,
     request: Request<Incoming>,
     client: &HeaderValue,
     route: Option<&Route>,
@@ -143,14 +146,8 @@ async fn pass(
     if read {
         rewrite::prepare_request(&mut parts.headers);
     }
-    let site;
-    let forwarding = match route.and_then(|route| route.snapshot.as_ref()) {
-        Some(snapshot) => Some(&snapshot.forwarding),
-        None => {
-            site = worker.refresher.site.load();
-            site.forwarding.as_ref()
-        }
-    };
+    let snapshot = route.and_then(|route| route.snapshot.as_ref());
+    let forwarding = snapshot.map(|snapshot| &snapshot.forwarding).or(site.forwarding.as_ref());
     let request = Request::from_parts(parts, body);
     forward::forward(worker, request, client, forwarding, client_broke.as_deref()).await
 }

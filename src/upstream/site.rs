@@ -122,6 +122,8 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub struct Site {
     routes: Vec<Route>,
+    /// True once every issuer has a snapshot: no request has to wait for documents.
+    pub is_complete: bool,
     /// True once every key set's path is known, so that a path which is none of them is no key set's.
     pub knows_all_paths: bool,
     /// True if some issuer offers responses that bring tokens through the browser.
@@ -141,7 +143,7 @@ impl Site {
                 routes.push(Route { path, endpoint, issuer, snapshot: snapshot.cloned() });
             }
         };
-        let mut knows_all_paths = true;
+        let (mut is_complete, mut knows_all_paths) = (true, true);
         for (index, issuer) in issuers.iter().enumerate() {
             let known = known.get(index);
             let snapshot = known.and_then(|known| known.snapshot.as_ref());
@@ -151,6 +153,7 @@ impl Site {
             let metadata = || current.into_iter().chain(newest);
             let configured = issuer.metadata.jwks_uri.as_ref().map(http::Uri::path);
             let jwks: Vec<&str> = metadata().map(Metadata::jwks_path).chain(configured).collect();
+            is_complete &= snapshot.is_some();
             knows_all_paths &= !jwks.is_empty();
             jwks.into_iter().for_each(|path| add(path, Endpoint::Jwks, index, snapshot));
             add(&discovery_path(issuer.issuer.as_deref()), Endpoint::Discovery, index, snapshot);
@@ -165,7 +168,7 @@ impl Site {
             snapshots.clone().any(|snapshot| snapshot.metadata.has_front_channel());
         let learned = snapshots.next().map(|snapshot| snapshot.forwarding.clone());
         let forwarding = configured.or(learned);
-        Self { routes, knows_all_paths, has_front_channel, forwarding }
+        Self { routes, is_complete, knows_all_paths, has_front_channel, forwarding }
     }
 
     /// The snapshot of the issuer at that place in the configuration.
