@@ -5,7 +5,7 @@
 //! known for something else, and pages there if they answer a POST of a form and the provider offers such
 //! response types. What brings no token passes as it came.
 
-use super::body::{Body, ReadAhead};
+use super::body::Body;
 use super::rewrite;
 use super::vouch::{Vouched, passed, vouch};
 use super::worker::Worker;
@@ -110,14 +110,13 @@ async fn treat_page(
         let word = passed(worker, TokenKind::IdToken, "encoded");
         return (response, Some(word));
     }
-    let (mut parts, body) = response.into_parts();
-    let html = match body.read(worker.config.server.limits.rewritten_body_bytes).await {
-        ReadAhead::Whole(html) if html.is_empty() => {
+    let (mut parts, html) = match rewrite::read(worker, response).await {
+        Ok((parts, html)) if html.is_empty() => {
             return (Response::from_parts(parts, Body::Empty), None);
         }
-        ReadAhead::Whole(html) => html,
+        Ok(read) => read,
         // Too long for a form that posts itself, or broken off.
-        ReadAhead::Rest(rest) => return (Response::from_parts(parts, rest), None),
+        Err((response, _)) => return (response, None),
     };
     let Some(page) = AuthorizationResponse::from_page(&html, expected.query()) else {
         return (Response::from_parts(parts, Body::Full(html)), None);

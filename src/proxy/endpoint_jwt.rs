@@ -1,7 +1,7 @@
 //! Endpoints whose whole response is one JWT: userinfo (OpenID Connect Core §5.3.2) and introspection
 //! (RFC 9701 §5).
 
-use super::body::{Body, ReadAhead};
+use super::body::Body;
 use super::rewrite;
 use super::vouch::{passed, vouch};
 use super::worker::Worker;
@@ -35,13 +35,9 @@ pub(super) async fn treat(
     if rewrite::is_encoded(response.headers()) {
         return pass(response, "encoded");
     }
-    let (mut parts, body) = response.into_parts();
-    let body = match body.read(worker.config.server.limits.rewritten_body_bytes).await {
-        ReadAhead::Whole(body) => body,
-        ReadAhead::Rest(rest) => {
-            let reason = if matches!(rest, Body::Broken(_)) { "truncated" } else { "too_large" };
-            return pass(Response::from_parts(parts, rest), reason);
-        }
+    let (mut parts, body) = match rewrite::read(worker, response).await {
+        Ok(read) => read,
+        Err((response, reason)) => return pass(response, reason),
     };
     let Some(parsed) = JwtResponse::parse(kind, &body) else {
         return pass(Response::from_parts(parts, Body::Full(body)), "not_a_jws");

@@ -1,6 +1,6 @@
 //! The token endpoint: the tokens of a response pass, are annotated or re-signed; the response itself is repaired.
 
-use super::body::{Body, ReadAhead};
+use super::body::Body;
 use super::vouch::{passed, vouch};
 use super::worker::Worker;
 use super::{repair_token_response, rewrite};
@@ -30,13 +30,9 @@ pub(super) async fn treat(
     if !may_be_json(response.headers()) {
         return pass(response, "content_type");
     }
-    let (mut parts, body) = response.into_parts();
-    let body = match body.read(worker.config.server.limits.rewritten_body_bytes).await {
-        ReadAhead::Whole(body) => body,
-        ReadAhead::Rest(rest) => {
-            let reason = if matches!(rest, Body::Broken(_)) { "truncated" } else { "too_large" };
-            return pass(Response::from_parts(parts, rest), reason);
-        }
+    let (mut parts, body) = match rewrite::read(worker, response).await {
+        Ok(read) => read,
+        Err((response, reason)) => return pass(response, reason),
     };
     if rewrite::media_type(&parts.headers) == "text/html" && !begins_an_object(&body) {
         return pass(Response::from_parts(parts, Body::Full(body)), "content_type");

@@ -1,10 +1,15 @@
 //! What every response has in common whose body may be changed: how it is asked for, and which of its fields
 //! speak of the body that came.
 
+use super::body::{Body, ReadAhead};
+use super::worker::Worker;
+use bytes::Bytes;
+use http::Response;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
     HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
+use http::response::Parts;
 
 /// What describes the body that came, and not the one that goes out (RFC 9530, RFC 1864).
 const OF_THE_OLD_BODY: [HeaderName; 6] = [
@@ -34,6 +39,21 @@ pub(super) fn forget_old_body(headers: &mut HeaderMap) {
 /// True if the body is compressed all the same.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
+}
+
+/// Reads a response whose body may be changed; the error is the response as it is to go on, with the reason.
+pub(super) async fn read(
+    worker: &Worker,
+    response: Response<Body>,
+) -> Result<(Parts, Bytes), (Response<Body>, &'static str)> {
+    let (parts, body) = response.into_parts();
+    match body.read(worker.config.server.limits.rewritten_body_bytes).await {
+        ReadAhead::Whole(body) => Ok((parts, body)),
+        ReadAhead::Rest(rest) => {
+            let reason = if matches!(rest, Body::Broken(_)) { "truncated" } else { "too_large" };
+            Err((Response::from_parts(parts, rest), reason))
+        }
+    }
 }
 
 /// The media type of the body in lower case, without parameters; empty if there is none.
