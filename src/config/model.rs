@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use ipnet::IpNet;
 
 use super::origin::Origin;
 use super::record::Record;
@@ -61,6 +62,8 @@ pub struct Server {
     pub admin: Option<SocketAddr>,
     /// Event loops, each on a thread of its own.
     pub workers: NonZeroUsize,
+    /// The proxies in front that may say for whom they ask.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a draining server still accepts connections.
     pub drain_delay: Duration,
     /// The form of the log.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use ipnet::IpNet;
 
 use super::duration;
 use super::origin::Origin;
@@ -91,6 +92,12 @@ impl Render for PathBuf {
 impl Render for Vec<String> {
     fn render(&self) -> String {
         toml::Value::from(self.clone()).to_string()
+    }
+}
+
+impl Render for Vec<IpNet> {
+    fn render(&self) -> String {
+        toml::Value::from(self.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
     }
 }
 

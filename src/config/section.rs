@@ -8,6 +8,8 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::KnownRule;
 use super::error::{Fault, Reported, nearest};
 use super::model::{
@@ -37,6 +39,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
     let off = value::address_or_off;
     let admin = keys.setting("admin", overrides.admin.as_ref(), Some(loopback(9180)), off);
     let workers = workers(&mut keys);
+    let trusted_proxies = trusted_proxies(&mut keys);
     let hour = Duration::from_hours(1);
     let drain_delay = keys.setting("drain_delay", None, ZERO, value::duration(ZERO..=hour));
     let text = LogFormat::Text;
@@ -68,11 +71,25 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
         listen: listen?.value,
         admin: admin?.value,
         workers: workers?,
+        trusted_proxies: trusted_proxies?.value,
         drain_delay: drain_delay?.value,
         log_format: log_format?.value,
         log_requests: log_requests?.value,
         limits: limits?,
     })
+}
+
+/// Networks, of which none is the whole world (as in CVE-2026-40575, where it was the default).
+fn trusted_proxies(keys: &mut Section<'_, '_>) -> Result<Given<Vec<IpNet>>, Reported> {
+    let given = keys.setting("trusted_proxies", None, Vec::new(), value::networks)?;
+    if let Some(everyone) = given.value.iter().find(|network| network.prefix_len() == 0) {
+        let message = format!(
+            "server.trusted_proxies has {everyone}: every client may say that it has any address; \
+             name the networks of your own proxies"
+        );
+        keys.reader.warn(&given.source, message);
+    }
+    Ok(given)
 }
 
 /// Whether two listeners can't stand side by side.

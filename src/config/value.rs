@@ -3,13 +3,14 @@
 //! A refusal completes the sentence `key = value …`, and names the allowed values.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use toml::de::DeValue;
 
@@ -197,6 +198,27 @@ pub(super) fn texts(input: Input<'_>) -> Result<Vec<String>, Refusal> {
         Some(texts) if texts.is_empty() => Err(format!("is empty; {ADVICE}").into()),
         Some(texts) => Ok(texts),
         None => Err(format!("holds something else than a text; {ADVICE}").into()),
+    }
+}
+
+/// Networks in the notation of CIDR; an address alone is a network of one.
+pub(super) fn networks(input: Input<'_>) -> Result<Vec<IpNet>, Refusal> {
+    const ADVICE: &str =
+        "write an array of networks or addresses, such as [\"10.0.0.0/8\", \"2001:db8::1\"]";
+    let Input::Value(DeValue::Array(items), _) = input else {
+        return Err(match input {
+            Input::Value(other, _) => format!("is {}; {ADVICE}", kind(other)).into(),
+            Input::Word(_) => ADVICE.into(),
+        });
+    };
+    let network = |text: &str| -> Option<IpNet> {
+        text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    };
+    let networks = items.iter().map(|item| item.get_ref().as_str().and_then(network));
+    match networks.collect::<Option<Vec<_>>>() {
+        // 10.1.2.3/8 means 10.0.0.0/8.
+        Some(networks) => Ok(networks.iter().map(IpNet::trunc).collect()),
+        None => Err(format!("holds something else than a network; {ADVICE}").into()),
     }
 }
 

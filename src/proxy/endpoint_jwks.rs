@@ -11,17 +11,16 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 
 /// Answers a request for the key set.
-pub(super) fn answer<B>(request: &Request<B>, route: &Route) -> Response<Body> {
+pub(super) fn answer<B>(request: &Request<B>, route: &Route) -> Result<Response<Body>, Refusal> {
     match *request.method() {
         Method::GET | Method::HEAD => {}
-        Method::OPTIONS => return options(),
+        Method::OPTIONS => return Ok(options()),
         // Some provider might answer a POST with its own set.
-        _ => return Refusal::JwksMethod.response(),
+        _ => return Err(Refusal::JwksMethod),
     }
-    match route.snapshot.as_ref().filter(|snapshot| snapshot.is_usable(clock::now())) {
-        Some(snapshot) => respond(&snapshot.keys, request.headers()),
-        None => Refusal::NoKeySet.response(),
-    }
+    let snapshot = route.snapshot.as_ref().filter(|snapshot| snapshot.is_usable(clock::now()));
+    let snapshot = snapshot.ok_or(Refusal::NoKeySet)?;
+    Ok(respond(&snapshot.keys, request.headers()))
 }
 
 /// A document from memory, or the word that it is still the same.

@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::pool::UpstreamError;
+use super::trace::Trace;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -112,10 +113,10 @@ impl Refusal {
         )
     }
 
-    /// The answer.
-    pub(super) fn response(self) -> Response<Body> {
+    /// The answer to the request that the log knows as `trace`.
+    pub(super) fn response(self, trace: &Trace) -> Response<Body> {
         let body = format!(
-            "{{\"error\":\"{}\",\"error_description\":\"{}\"}}\n",
+            "{{\"error\":\"{}\",\"error_description\":\"{}\",\"request_id\":\"{trace}\"}}\n",
             self.name(),
             self.description()
         );

@@ -1,25 +1,28 @@
 //! Passing a request on, and its response back.
 
 use super::body::{Body, Upload};
+use super::client::Client;
 use super::error::Refusal;
 use super::headers;
 use super::hygiene::origin_form;
+use super::trace::Trace;
 use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use tracing::warn;
 
-/// Sends `request` to the upstream; the answer is its response, or kidstamp's own to why there is none.
+/// Sends `request` to the upstream; the error is why there is no response.
 ///
 /// `upload` tells whether it is the client's body that breaks, or is late.
 pub(super) async fn forward(
     worker: &Worker,
     mut request: Request<Body>,
-    client: &HeaderValue,
+    client: &Client,
+    trace: &Trace,
     forwarding: Option<&Forwarding>,
     upload: Option<&Upload>,
-) -> Response<Body> {
+) -> Result<Response<Body>, Refusal> {
     if let Some(target) = origin_form(request.uri()) {
         *request.uri_mut() = target;
     }
@@ -27,22 +30,22 @@ pub(super) async fn forward(
         give_host(worker, request.headers_mut(), forwarding);
     }
     *request.version_mut() = Version::HTTP_11;
-    headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via);
+    headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via, trace);
     match worker.pool.send(request, upload).await {
         // Nobody asked for another protocol: `Upgrade` is not passed on.
         Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            warn!("the upstream switched protocols unasked; its connection is closed");
-            Refusal::BadGateway.response()
+            warn!(trace_id = %trace, "the upstream switched protocols unasked; its connection is closed");
+            Err(Refusal::BadGateway)
         }
         Ok((mut response, lease)) => {
             *response.version_mut() = Version::HTTP_11;
             headers::prepare_response(response.headers_mut());
-            response.map(|body| Body::of_upstream(body, lease))
+            Ok(response.map(|body| Body::of_upstream(body, lease)))
         }
-        Err(_) if upload.is_some_and(Upload::is_broken) => Refusal::ClientBody.response(),
+        Err(_) if upload.is_some_and(Upload::is_broken) => Err(Refusal::ClientBody),
         Err(error) => {
-            warn!("no response from the upstream: {error}");
-            Refusal::of_upstream(&error).response()
+            warn!(trace_id = %trace, "no response from the upstream: {error}");
+            Err(Refusal::of_upstream(&error))
         }
     }
 }

@@ -1,8 +1,10 @@
 //! One request, from its head to the head of its response.
 
 use super::body::Body;
+use super::client::Client;
 use super::error::Refusal;
 use super::logout_relay;
+use super::trace::Trace;
 use super::worker::Worker;
 use super::{
     endpoint_authorize, endpoint_discovery, endpoint_jwks, endpoint_jwt, endpoint_token, forward,
@@ -25,15 +27,21 @@ struct Account {
     decision: Option<&'static str>,
 }
 
-/// Answers one request of the client whose address is `client`.
+/// Answers one request of a client connection.
 pub(super) async fn handle(
     worker: &Worker,
     request: Request<Incoming>,
-    client: &HeaderValue,
+    client: &Client,
 ) -> Response<Body> {
     let started = Instant::now();
+    let trace = Trace::of(request.headers(), &worker.trace_ids);
     let method = worker.config.server.log_requests.then(|| request.method().clone());
-    let (response, account) = answer(worker, request, client).await;
+    let mut account = Account { endpoint: Endpoint::Other, decision: None };
+    let answer = answer(worker, request, client, &trace, &mut account).await;
+    let response = answer.unwrap_or_else(|refusal| {
+        account.decision = Some(refusal.name());
+        refusal.response(&trace)
+    });
     let elapsed = started.elapsed();
     worker.counters.request(account.endpoint, response.status(), elapsed);
     if let Some(method) = method {
@@ -44,6 +52,7 @@ pub(super) async fn handle(
             status = response.status().as_u16(),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             decision = account.decision,
+            trace_id = %trace,
         );
     }
     response
@@ -52,21 +61,20 @@ pub(super) async fn handle(
 async fn answer(
     worker: &Worker,
     request: Request<Incoming>,
-    client: &HeaderValue,
-) -> (Response<Body>, Account) {
-    let refused = |refusal: Refusal| {
-        (refusal.response(), Account { endpoint: Endpoint::Other, decision: Some(refusal.name()) })
-    };
+    client: &Client,
+    trace: &Trace,
+    account: &mut Account,
+) -> Result<Response<Body>, Refusal> {
     let max_head = worker.config.server.limits.header_bytes;
-    if let Err(refusal) = hygiene::check(&request, &worker.via_name, max_head) {
-        return refused(refusal);
-    }
+    hygiene::check(&request, &worker.via_name, max_head)?;
     if request.uri().path() == "*" {
-        return (about_the_server(), Account { endpoint: Endpoint::Other, decision: None });
+        return Ok(about_the_server());
     }
     if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
+        account.endpoint = Endpoint::LogoutRelay;
         let (response, decision) = logout_relay::answer(worker, relay, request).await;
-        return (response, Account { endpoint: Endpoint::LogoutRelay, decision });
+        account.decision = decision;
+        return Ok(response);
     }
     let mut site = worker.refresher.site.load();
     if !site.is_complete {
@@ -74,35 +82,37 @@ async fn answer(
         site = worker.refresher.site.load();
     }
     let route = site.route(request.uri().path());
-    let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+    account.endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
     let jwt = route.and_then(|route| {
         let kind = endpoint_jwt::kind_of(route.endpoint)?;
         let mode = route.snapshot.as_ref()?.modes.of(kind);
         (mode != Mode::Pass).then_some((route, kind))
     });
-    let (response, decision) = match (endpoint, route) {
-        (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route), None),
+    let way = Way { worker, site: &site, client, trace };
+    let (response, decision) = match (account.endpoint, route) {
+        (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route)?, None),
         (Endpoint::Discovery, Some(route)) => match endpoint_discovery::answer(&request, route) {
             Some(response) => (response, Some("repaired")),
-            None => (pass(worker, &site, request, client, Some(route), false).await, None),
+            None => (way.pass(request, Some(route), false).await?, None),
         },
         (Endpoint::Token, Some(route)) => {
-            let response = pass(worker, &site, request, client, Some(route), true).await;
+            let response = way.pass(request, Some(route), true).await?;
             endpoint_token::treat(worker, route, response).await
         }
         _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
             (Some((route, kind)), _) => {
-                let response = pass(worker, &site, request, client, Some(route), true).await;
+                let response = way.pass(request, Some(route), true).await?;
                 endpoint_jwt::treat(worker, route, kind, response).await
             }
             (None, Some(expected)) => {
-                let response = pass(worker, &site, request, client, route, expected.page).await;
+                let response = way.pass(request, route, expected.page).await?;
                 endpoint_authorize::treat(worker, &site, &expected, response).await
             }
-            (None, None) => (pass(worker, &site, request, client, route, false).await, None),
+            (None, None) => (way.pass(request, route, false).await?, None),
         },
     };
-    (response, Account { endpoint, decision })
+    account.decision = decision;
+    Ok(response)
 }
 
 /// Waits for documents of the provider, where a request can't be treated rightly without them: its path could be
@@ -119,37 +129,49 @@ async fn await_documents(worker: &Worker, site: &Site, path: &str) {
     }
 }
 
-/// Restores the tokens of a request and passes it on; `read` if its response is to be read.
-async fn pass(
-    worker: &Worker,
-    site: &Site,
-    request: Request<Incoming>,
-    client: &HeaderValue,
-    route: Option<&Route>,
-    read: bool,
-) -> Response<Body> {
-    let (mut parts, incoming) = request.into_parts();
-    let (mut body, client_broke) = Body::of_client(incoming);
-    let count =
-        |place: Option<Place>| place.into_iter().for_each(|place| worker.counters.restored(place));
-    count(restore::in_authorization(&mut parts.headers));
-    count(restore::in_query(&mut parts.uri));
-    let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
-    if endpoint.takes_tokens_in_bodies()
-        && let Some(place) = restore::place_in_body(&parts.method, &parts.headers)
-    {
-        let limit = worker.config.server.limits.rewritten_body_bytes;
-        let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
-        count(place);
-        body = restored;
+/// What a request takes along on its way to the provider.
+struct Way<'w> {
+    worker: &'w Worker,
+    site: &'w Site,
+    client: &'w Client,
+    trace: &'w Trace,
+}
+
+impl Way<'_> {
+    /// Restores the tokens of a request and passes it on; `read` if its response is to be read.
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        route: Option<&Route>,
+        read: bool,
+    ) -> Result<Response<Body>, Refusal> {
+        let worker = self.worker;
+        let (mut parts, incoming) = request.into_parts();
+        let (mut body, upload) = Body::of_client(incoming);
+        let count = |place: Option<Place>| {
+            place.into_iter().for_each(|place| worker.counters.restored(place));
+        };
+        count(restore::in_authorization(&mut parts.headers));
+        count(restore::in_query(&mut parts.uri));
+        let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+        if endpoint.takes_tokens_in_bodies()
+            && let Some(place) = restore::place_in_body(&parts.method, &parts.headers)
+        {
+            let limit = worker.config.server.limits.rewritten_body_bytes;
+            let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
+            count(place);
+            body = restored;
+        }
+        if read {
+            rewrite::prepare_request(&mut parts.headers);
+        }
+        let snapshot = route.and_then(|route| route.snapshot.as_ref());
+        let forwarding =
+            snapshot.map(|snapshot| &snapshot.forwarding).or(self.site.forwarding.as_ref());
+        let request = Request::from_parts(parts, body);
+        forward::forward(worker, request, self.client, self.trace, forwarding, upload.as_deref())
+            .await
     }
-    if read {
-        rewrite::prepare_request(&mut parts.headers);
-    }
-    let snapshot = route.and_then(|route| route.snapshot.as_ref());
-    let forwarding = snapshot.map(|snapshot| &snapshot.forwarding).or(site.forwarding.as_ref());
-    let request = Request::from_parts(parts, body);
-    forward::forward(worker, request, client, forwarding, client_broke.as_deref()).await
 }
 
 /// `OPTIONS *` (RFC 9110 §9.3.7): about kidstamp, since it has no meaning for the provider behind it.

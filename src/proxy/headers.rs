@@ -1,11 +1,11 @@
 //! Header fields that a proxy removes, sets or must not believe (RFC 9110 §7.6, RFC 7239).
 
+use super::client::{Client, Hops};
+use super::trace::Trace;
 use crate::upstream::Forwarding;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, VIA,
 };
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Fields that `Connection` may not take away, though it names them: a client could otherwise delete what the
 /// provider's checks rest on (CVE-2022-31813 and its like).
@@ -24,17 +24,17 @@ const END_TO_END: [&str; 9] = [
 /// Makes a client's fields those of a request to the upstream.
 pub(super) fn prepare_request(
     headers: &mut HeaderMap,
-    client: &HeaderValue,
+    client: &Client,
     forwarding: Option<&Forwarding>,
     via: &HeaderValue,
+    trace: &Trace,
 ) {
+    let before = client.is_trusted().then(|| Hops::read(headers));
     strip(headers, |name| is_hop_by_hop(name) || is_spoofable(name));
     // One growth of the table instead of several.
-    headers.reserve(5);
-    headers.insert(X_FORWARDED_FOR, client.clone());
-    if let Some(forwarding) = forwarding {
-        forwarding.apply(headers);
-    }
+    headers.reserve(7);
+    client.apply(headers, forwarding, before);
+    trace.apply(headers);
     headers.append(VIA, via.clone());
 }
 
@@ -97,11 +97,16 @@ fn is_spoofable(name: &str) -> bool {
                 .all(|(byte, expected)| byte == expected || (byte == b'_' && expected == b'-'))
     };
     match name.as_bytes().first() {
-        Some(b'x') => is("x-forwarded-") || is("x-kidstamp-"),
+        Some(b'x') => {
+            is("x-forwarded-")
+                || is("x-kidstamp-")
+                || (is("x-real-ip") && name.len() == "x-real-ip".len())
+        }
         Some(b'k') => is("kidstamp-"),
         Some(b'f') => name == "forwarded",
-        // To a server in the manner of CGI these are framing.
-        Some(b'c') => name == "content_length",
+        // RFC 9440: only who ends the client's TLS knows its certificate. To a server in the manner of CGI the
+        // other one is framing.
+        Some(b'c') => is("client-cert") || name == "content_length",
         Some(b't') => name == "transfer_encoding",
         _ => false,
     }
@@ -161,17 +166,23 @@ mod tests {
             ("forwarded", "host=evil.test"),
             ("kidstamp-id-token", "verified"),
             ("X_Kidstamp_Verified", "1"),
+            ("x_real-ip", "1.2.3.4"),
+            ("x-real-ipod", "kept"),
+            ("Client_Cert", ":AAAA:"),
+            ("client-cert-chain", ":AAAA:"),
             ("x-forward", "kept"),
             ("content_length", "3"),
             ("transfer_encoding", "chunked"),
         ]);
         let forwarding = Forwarding::new(&Origin::parse("https://sso.test:8443").unwrap());
-        let client = HeaderValue::from_static("192.0.2.7");
+        let client = Client::new("192.0.2.7:1234".parse().unwrap(), &[]);
+        let given: [u8; 32] = *b"0af7651916cd43dd8448eb211c80319c";
         prepare_request(
             &mut headers,
             &client,
             Some(&forwarding),
             &HeaderValue::from_static("1.1 kidstamp"),
+            &Trace::Given(given),
         );
         let mut fields: Vec<String> = headers
             .iter()
@@ -181,12 +192,14 @@ mod tests {
         assert_eq!(
             fields,
             [
+                "forwarded: for=192.0.2.7;host=\"sso.test:8443\";proto=https",
                 "via: 1.1 kidstamp",
                 "x-forward: kept",
                 "x-forwarded-for: 192.0.2.7",
                 "x-forwarded-host: sso.test:8443",
                 "x-forwarded-port: 8443",
                 "x-forwarded-proto: https",
+                "x-real-ipod: kept",
             ]
         );
     }

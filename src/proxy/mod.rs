@@ -5,6 +5,7 @@
 //! locks. This room does I/O and knows no JOSE: it asks [`crate::token`] and [`crate::upstream`].
 
 mod body;
+mod client;
 mod drain;
 mod endpoint_authorize;
 mod endpoint_discovery;
@@ -23,6 +24,7 @@ mod repair_token_response;
 mod restore;
 mod rewrite;
 mod server;
+mod trace;
 mod vouch;
 mod worker;
 

@@ -1,10 +1,12 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
+use super::client::Client;
 use super::drain::Draining;
 use super::handle::handle;
 use super::listener::accept;
 use super::logout_relay::Relay;
 use super::pool::Pool;
+use super::trace::TraceIds;
 use crate::admin::WorkerCounters;
 use crate::config::ValidConfig;
 use crate::upstream::{Connector, Refresher};
@@ -33,6 +35,7 @@ pub(super) struct Worker {
     /// The `Via` of passed requests, and the name in it.
     pub(super) via: HeaderValue,
     pub(super) via_name: Arc<str>,
+    pub(super) trace_ids: TraceIds,
 }
 
 /// What a worker's thread is started with.
@@ -65,6 +68,7 @@ impl Equipment {
             counters: self.counters,
             signers: self.signers,
             relays: self.relays,
+            trace_ids: TraceIds::new(),
         };
         (Rc::new(worker), self.draining)
     }
@@ -90,8 +94,8 @@ async fn serve(listener: TcpListener, worker: Rc<Worker>, mut draining: Draining
     loop {
         tokio::select! {
             biased;
-            (socket, client) = accept(&listener) => {
-                connections.spawn_local(connection(socket, client, Rc::clone(&worker), draining.clone()));
+            (socket, address) = accept(&listener) => {
+                connections.spawn_local(connection(socket, address, Rc::clone(&worker), draining.clone()));
             }
             // Keeps the set of finished connections empty.
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -104,14 +108,13 @@ async fn serve(listener: TcpListener, worker: Rc<Worker>, mut draining: Draining
 
 async fn connection(
     socket: TcpStream,
-    client: SocketAddr,
+    address: SocketAddr,
     worker: Rc<Worker>,
     mut draining: Draining,
 ) {
     // Answers must not wait for a full segment; without the option they are late, but right.
     let _ = socket.set_nodelay(true);
-    let address = HeaderValue::from_str(&client.ip().to_string())
-        .unwrap_or(HeaderValue::from_static("unknown"));
+    let client = Rc::new(Client::new(address, &worker.config.server.trusted_proxies));
     let limits = &worker.config.server.limits;
     let mut builder = http1::Builder::new();
     builder
@@ -122,8 +125,8 @@ async fn connection(
         .preserve_header_case(true);
     let service = service_fn(|request| {
         let worker = Rc::clone(&worker);
-        let address = address.clone();
-        async move { Ok::<_, Infallible>(handle(&worker, request, &address).await) }
+        let client = Rc::clone(&client);
+        async move { Ok::<_, Infallible>(handle(&worker, request, &client).await) }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     // A client that breaks off or sends what is no HTTP has been answered as far as it can be.

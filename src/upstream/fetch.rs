@@ -4,7 +4,7 @@ use super::connect::{ConnectError, Connector};
 use crate::config::Origin;
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -21,6 +21,8 @@ pub struct Forwarding {
     host: HeaderValue,
     proto: HeaderValue,
     port: HeaderValue,
+    /// What follows `for=` in `Forwarded` (RFC 7239 §4).
+    forwarded: HeaderValue,
 }
 
 impl Forwarding {
@@ -28,9 +30,13 @@ impl Forwarding {
     pub fn new(external: &Origin) -> Self {
         let value =
             |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        let (host, scheme) = (external.authority(), external.scheme().as_str());
+        // A colon or a bracket needs quotes.
+        let quote = if host.contains(':') { "\"" } else { "" };
         Self {
-            host: value(&external.authority()),
-            proto: HeaderValue::from_static(external.scheme().as_str()),
+            forwarded: value(&format!(";host={quote}{host}{quote};proto={scheme}")),
+            host: value(&host),
+            proto: HeaderValue::from_static(scheme),
             port: value(&external.port().to_string()),
         }
     }
@@ -38,6 +44,17 @@ impl Forwarding {
     /// The `Host` of the external origin.
     pub fn host(&self) -> &HeaderValue {
         &self.host
+    }
+
+    /// `;host=…;proto=…`, the end of an element of `Forwarded`.
+    pub fn forwarded(&self) -> &HeaderValue {
+        &self.forwarded
+    }
+
+    /// `Forwarded` of a request that kidstamp makes for itself.
+    fn of_nobody(&self) -> HeaderValue {
+        let text = self.forwarded.to_str().unwrap_or_default();
+        HeaderValue::from_str(text.trim_start_matches(';')).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// Sets the forwarding fields in `headers`, whatever stood there.
@@ -139,6 +156,7 @@ async fn fetch_at_leisure(
         .body(Empty::<Bytes>::new())
         .map_err(|_| FetchError::Target { path: path.to_owned() })?;
     forwarding.apply(request.headers_mut());
+    request.headers_mut().insert(FORWARDED, forwarding.of_nobody());
     let http = |error| FetchError::Http { path: path.to_owned(), error };
     let mut sender = connector.open().await?;
     let response = sender.send_request(request).await.map_err(http)?;

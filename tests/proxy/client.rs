@@ -133,6 +133,7 @@ impl Response {
         assert_eq!(self.header("cache-control"), Some("no-store"));
         let json: serde_json::Value = serde_json::from_slice(&self.body).expect("JSON");
         assert_eq!(json["error"], error, "{json}");
+        assert_eq!(json["request_id"].as_str().map(str::len), Some(32), "{json}");
         assert!(json["error_description"].as_str().is_some_and(|text| !text.is_empty()));
     }
 }

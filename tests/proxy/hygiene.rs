@@ -180,7 +180,8 @@ fn threat_16_17_a_client_says_nothing_about_its_origin_or_in_kidstamps_name() {
         "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-Port: 1\r\n\
          X-Forwarded-Prefix: /evil\r\nX-Forwarded-Uri: /evil\r\nX_Forwarded_Host: evil.test\r\n\
          x-forwarded_proto: evil\r\nForwarded: host=evil.test\r\nFORWARDED: for=evil.test\r\n\
-         X-Kidstamp-Verified: evil\r\nX_KIDSTAMP_Issuer: evil\r\nKidstamp-Id-Token: evil\r\nkidstamp_x: evil\r\n",
+         X-Kidstamp-Verified: evil\r\nX_KIDSTAMP_Issuer: evil\r\nKidstamp-Id-Token: evil\r\nkidstamp_x: evil\r\n\
+         X-Real-IP: 1.2.3.4\r\nClient-Cert: :evil:\r\nclient_cert_chain: :evil:\r\n",
     );
     let text = latin1(&request.head.raw).to_ascii_lowercase();
     assert!(
@@ -192,10 +193,65 @@ fn threat_16_17_a_client_says_nothing_about_its_origin_or_in_kidstamps_name() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "idp.test"),
         ("x-forwarded-port", "443"),
-        ("forwarded", ""),
+        ("forwarded", "for=127.0.0.1;host=idp.test;proto=https"),
     ] {
         assert_eq!(request.header(field).unwrap_or_default(), value, "{field}");
     }
+}
+
+/// threat_17: a proxy that the configuration names says where the client is, and only that.
+#[test]
+fn threat_17_a_trusted_proxy_is_believed_the_address_and_nothing_else() {
+    const SAID: &str = "X-Forwarded-For: 203.0.113.9, 198.51.100.7:4711\r\nX-Forwarded-Proto: http\r\n\
+         X-Forwarded-Host: evil.test\r\nX-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6;host=evil.test;proto=http\r\n";
+    let pair = Pair::with("server.trusted_proxies = [\"10.0.0.0/8\", \"127.0.0.1\"]");
+    let request = pair.passed_on(SAID);
+    for (field, value) in [
+        ("x-forwarded-for", "203.0.113.9, 198.51.100.7:4711, 127.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "idp.test"),
+        ("x-forwarded-port", "443"),
+        (
+            "forwarded",
+            "for=203.0.113.9, for=\"198.51.100.7:4711\", for=127.0.0.1;host=idp.test;proto=https",
+        ),
+    ] {
+        assert_eq!(request.head.all(field), [value], "{field}");
+    }
+    let request = pair.passed_on("Forwarded: for=\"[2001:db8::1]\";proto=http\r\n");
+    assert_eq!(request.header("x-forwarded-for"), Some("2001:db8::1, 127.0.0.1"));
+    // The same words of somebody else.
+    let pair = Pair::with("server.trusted_proxies = [\"10.0.0.0/8\"]");
+    let request = pair.passed_on(SAID);
+    assert_eq!(request.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(request.header("forwarded"), Some("for=127.0.0.1;host=idp.test;proto=https"));
+}
+
+#[test]
+fn a_trace_is_kept_or_made() {
+    const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let pair = Pair::new();
+    let request = pair.passed_on(&format!("Traceparent: {GIVEN}\r\ntracestate: a=b\r\n"));
+    assert_eq!(request.header("traceparent"), Some(GIVEN));
+    assert_eq!(request.header("tracestate"), Some("a=b"));
+    let made: Vec<String> = ["", "traceparent: 00-0-0-0\r\ntracestate: a=b\r\n"]
+        .iter()
+        .map(|fields| {
+            let request = pair.passed_on(fields);
+            assert_eq!(request.header("tracestate"), None, "it belonged to something else");
+            let all = request.head.all("traceparent");
+            assert_eq!(all.len(), 1);
+            all[0].to_owned()
+        })
+        .collect();
+    assert!(made.iter().all(|made| made.len() == GIVEN.len() && made.starts_with("00-")));
+    assert_ne!(made[0], made[1]);
+    // An error names the request as the log and the provider's own traces do.
+    let refused =
+        pair.ask(&format!("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\ntraceparent: {GIVEN}\r\n\r\n"));
+    refused.assert_refused(405, "connect_not_allowed");
+    let error: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!(error["request_id"], "0af7651916cd43dd8448eb211c80319c");
 }
 
 #[test]
@@ -222,6 +278,7 @@ fn the_origin_is_the_external_one_whatever_host_says() {
         (own.header("host"), own.header("x-forwarded-proto")),
         (Some("idp.test"), Some("https"))
     );
+    assert_eq!(own.header("forwarded"), Some("host=idp.test;proto=https"));
     assert_eq!(own.header("accept-encoding"), Some("identity"));
 }
 

@@ -38,8 +38,15 @@ fn a_request_passes_byte_for_byte() {
     let request = upstream.request();
     assert_eq!(request.head.line, "PATCH /a?b=c HTTP/1.1");
     assert_eq!(request.body, body);
-    let own =
-        ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "via"];
+    let own = [
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "forwarded",
+        "traceparent",
+        "via",
+    ];
     let fields: Vec<String> = request
         .head
         .fields
