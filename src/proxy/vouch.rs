@@ -6,9 +6,10 @@
 use super::worker::Worker;
 use crate::admin::TokenOutcome;
 use crate::clock;
+use crate::rules::Finding;
 use crate::token::{
-    Annotation, Decision, PassReason, ResignReason, TokenKind, Unsigned, Unverified, UpstreamToken,
-    decide,
+    Annotation, Decided, Decision, PassReason, ResignReason, TokenKind, Unsigned, Unverified,
+    UpstreamToken, decide,
 };
 use crate::upstream::{Snapshot, Wanted};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -34,6 +35,23 @@ impl Vouched {
     /// Nothing is to be changed or said.
     pub(super) fn nothing(word: Option<&'static str>) -> Self {
         Self { word, ..Self::default() }
+    }
+
+    /// Takes what became of a token, and counts it.
+    fn take(&mut self, worker: &Worker, kind: TokenKind, new: Result<New, &'static str>) {
+        let (outcome, reason, word) = match new {
+            Ok(New::Token(token, reason)) => {
+                self.tokens.push((kind, token));
+                (TokenOutcome::Resigned, reason, "resigned")
+            }
+            Ok(New::Annotation(annotation)) => {
+                self.annotations.push((kind, annotation));
+                (TokenOutcome::Annotated, "mode", "annotated")
+            }
+            Err(reason) => (TokenOutcome::Passed, reason, reason),
+        };
+        worker.counters.token(kind, outcome, reason);
+        self.word = Some(word);
     }
 
     /// The `kid` to tell of the ID token, where it was only to be annotated.
@@ -95,34 +113,77 @@ pub(super) async fn vouch<'r, 't: 'r>(
 ) -> Vouched {
     let mut vouched = Vouched::default();
     let tokens: Vec<&UpstreamToken<'t>> = tokens.collect();
-    let is_hashed = tokens.iter().any(|token| token.has_at_hash());
-    for token in tokens {
-        let kind = token.kind();
-        if kind == TokenKind::AccessToken && is_hashed {
-            // Its hash stands in the ID token beside it.
-            vouched.word = Some(passed(worker, kind, "at_hash"));
-            continue;
-        }
-        let (outcome, reason, word) = match vouch_for(worker, issuer, token).await {
-            Ok(New::Token(token, reason)) => {
-                vouched.tokens.push((kind, token));
-                (TokenOutcome::Resigned, reason, "resigned")
+    let hashing = tokens.iter().copied().find(|token| token.has_at_hash());
+    for token in &tokens {
+        let new = match (token.kind(), hashing) {
+            (TokenKind::AccessToken, Some(hashing)) => {
+                let [access_token, id_token] =
+                    vouch_for_hashed(worker, issuer, token, hashing).await;
+                vouched.take(worker, TokenKind::AccessToken, access_token);
+                vouched.take(worker, TokenKind::IdToken, id_token);
+                continue;
             }
-            Ok(New::Annotation(annotation)) => {
-                vouched.annotations.push((kind, annotation));
-                (TokenOutcome::Annotated, "mode", "annotated")
+            (TokenKind::IdToken, Some(_))
+                if tokens.iter().any(|token| token.kind() == TokenKind::AccessToken) =>
+            {
+                // With the access token that it holds the hash of.
+                continue;
             }
-            Err(reason) => (TokenOutcome::Passed, reason, reason),
+            _ => vouch_for(worker, issuer, token).await,
         };
-        worker.counters.token(kind, outcome, reason);
-        vouched.word = Some(word);
+        vouched.take(worker, token.kind(), new);
     }
     vouched
+}
+
+/// Decides on an access token and the ID token that holds its hash: where the one changes, the other must follow. So
+/// the access token is signed anew only where the ID token can be, too.
+async fn vouch_for_hashed(
+    worker: &Worker,
+    issuer: usize,
+    access_token: &UpstreamToken<'_>,
+    id_token: &UpstreamToken<'_>,
+) -> [Result<New, &'static str>; 2] {
+    let judged = judge(worker, issuer, access_token).await;
+    if !matches!(judged.verdict, Verdict::Resign(..)) {
+        let access_token = finish(worker, TokenKind::AccessToken, judged).await;
+        return [access_token, vouch_for(worker, issuer, id_token).await];
+    }
+    // Any other text in the place of the access token tells whether the ID token can follow.
+    let following = judge(worker, issuer, &id_token.beside_new_access_token("")).await;
+    if !matches!(following.verdict, Verdict::Resign(..)) {
+        return [Err("at_hash"), finish(worker, TokenKind::IdToken, following).await];
+    }
+    match finish(worker, TokenKind::AccessToken, judged).await {
+        Ok(New::Token(new, reason)) => {
+            let id_token = id_token.beside_new_access_token(&new);
+            match vouch_for(worker, issuer, &id_token).await {
+                Ok(token @ New::Token(..)) => [Ok(New::Token(new, reason)), Ok(token)],
+                // It holds the hash of the old access token still.
+                other => [Err("at_hash"), other],
+            }
+        }
+        other => [other, vouch_for(worker, issuer, id_token).await],
+    }
 }
 
 enum New {
     Token(String, &'static str),
     Annotation(Annotation),
+}
+
+/// What is to become of a token, with what the rules found in it; nothing is counted, told or signed yet.
+struct Judged {
+    verdict: Verdict,
+    findings: Vec<Finding>,
+}
+
+enum Verdict {
+    Resign(Arc<Snapshot>, Unsigned, ResignReason),
+    Annotate(Annotation),
+    Pass(Arc<Snapshot>, PassReason),
+    /// Without a look at it.
+    Unseen(&'static str),
 }
 
 /// The new token and why, or what to say of the old one, or why it just passes.
@@ -131,19 +192,25 @@ async fn vouch_for(
     issuer: usize,
     token: &UpstreamToken<'_>,
 ) -> Result<New, &'static str> {
+    finish(worker, token.kind(), judge(worker, issuer, token).await).await
+}
+
+/// Decides on a token; waits for fresh keys if no known one verifies it.
+async fn judge(worker: &Worker, issuer: usize, token: &UpstreamToken<'_>) -> Judged {
+    let unseen = |reason| Judged { verdict: Verdict::Unseen(reason), findings: Vec::new() };
     let deadline = Instant::now() + PATIENCE;
     let mut refreshes = 2;
-    let (snapshot, unsigned, reason) = loop {
-        let snapshot = worker.refresher.site.load().snapshot(issuer).ok_or("no_snapshot")?;
+    loop {
+        let Some(snapshot) = worker.refresher.site.load().snapshot(issuer) else {
+            return unseen("no_snapshot");
+        };
         if !snapshot.is_usable(clock::now()) {
-            return Err("stale");
+            return unseen("stale");
         }
         let mode = snapshot.modes.of(token.kind());
-        let decided = decide(&snapshot.trust, &snapshot.bridge, mode, token, clock::now());
-        worker.counters.findings(&decided.findings);
-        match decided.decision {
-            Decision::Resign(unsigned, reason) => break (snapshot, unsigned, reason),
-            Decision::Annotate(annotation) => return Ok(New::Annotation(annotation)),
+        let Decided { decision, findings } =
+            decide(&snapshot.trust, &snapshot.bridge, mode, token, clock::now());
+        let verdict = match decision {
             Decision::Pass(PassReason::Unverified(Unverified::Signature)) if refreshes > 0 => {
                 let patience = deadline.saturating_duration_since(Instant::now());
                 refreshes = match worker.refresher.refresh(issuer, patience).await {
@@ -151,15 +218,35 @@ async fn vouch_for(
                     Wanted::AlreadyUnderWay => refreshes - 1,
                     Wanted::Attempted | Wanted::TimedOut => 0,
                 };
+                continue;
             }
-            Decision::Pass(reason) => {
-                tell_pass(&snapshot, token.kind(), reason);
-                return Err(reason.name());
-            }
+            Decision::Resign(unsigned, reason) => Verdict::Resign(snapshot, unsigned, reason),
+            Decision::Annotate(annotation) => Verdict::Annotate(annotation),
+            Decision::Pass(reason) => Verdict::Pass(snapshot, reason),
+        };
+        return Judged { verdict, findings };
+    }
+}
+
+/// Does what was decided.
+async fn finish(
+    worker: &Worker,
+    kind: TokenKind,
+    Judged { verdict, findings }: Judged,
+) -> Result<New, &'static str> {
+    worker.counters.findings(&findings);
+    match verdict {
+        Verdict::Resign(snapshot, unsigned, reason) => {
+            let signed = sign(worker, &snapshot, kind, unsigned, reason).await?;
+            Ok(New::Token(signed, reason.name()))
         }
-    };
-    let signed = sign(worker, &snapshot, token.kind(), unsigned, reason).await?;
-    Ok(New::Token(signed, reason.name()))
+        Verdict::Annotate(annotation) => Ok(New::Annotation(annotation)),
+        Verdict::Pass(snapshot, reason) => {
+            tell_pass(&snapshot, kind, reason);
+            Err(reason.name())
+        }
+        Verdict::Unseen(reason) => Err(reason),
+    }
 }
 
 async fn sign(

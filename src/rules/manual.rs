@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 /// The files of the rules. A rule's page is found by the id that its file names.
 const FILES: &[&str] = &[
+    include_str!("claims/at_hash_missing.rs"),
     include_str!("claims/audience_array.rs"),
     include_str!("claims/audience_string.rs"),
     include_str!("claims/authorized_party_missing.rs"),
@@ -16,6 +17,7 @@ const FILES: &[&str] = &[
     include_str!("claims/date_milliseconds.rs"),
     include_str!("claims/date_string.rs"),
     include_str!("claims/hash_null.rs"),
+    include_str!("claims/hash_wrong.rs"),
     include_str!("claims/issued_at_missing.rs"),
     include_str!("claims/issuer_alias.rs"),
     include_str!("claims/null_claim.rs"),

@@ -129,7 +129,11 @@ pub struct Step {
 
 impl Step {
     /// Applies `edits` to `text`; `None` if they change nothing.
-    fn apply(rule: &'static str, text: &str, splices: Vec<Splice>) -> Option<(Self, String)> {
+    pub(crate) fn apply(
+        rule: &'static str,
+        text: &str,
+        splices: Vec<Splice>,
+    ) -> Option<(Self, String)> {
         if splices.is_empty() {
             return None;
         }

@@ -6,6 +6,7 @@
 //! of a page stay: nothing here can turn a response into another one's.
 
 use super::form_post;
+use super::hashes::Beside;
 use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use percent_encoding::{percent_decode, percent_decode_str};
@@ -61,6 +62,11 @@ impl<'t> AuthorizationResponse<'t> {
             };
             if wanted && !stood_in(request_query, &parameter.value) {
                 let token = UpstreamToken::found(kind, parameter.value.clone());
+                let token = if kind == TokenKind::IdToken {
+                    token.with(beside(&parameters))
+                } else {
+                    token
+                };
                 found.push(Found { span: parameter.span.clone(), token });
             }
         }
@@ -114,6 +120,21 @@ fn name_of(kind: TokenKind) -> &'static str {
     }
 }
 
+/// What an ID token of the response may hold hashes of; what stands twice says nothing.
+fn beside<'t>(parameters: &[Parameter<'t>]) -> Beside<'t> {
+    let only = |name: &str| {
+        let mut named = parameters.iter().filter(|parameter| parameter.name == name);
+        let (only, None) = (named.next()?, named.next()) else { return None };
+        Some(only.value.clone())
+    };
+    Beside {
+        access_token: only("access_token"),
+        code: only("code"),
+        state: only("state"),
+        new_access_token: None,
+    }
+}
+
 /// False for the types of tokens that are bound to a key (RFC 9449 §5): those are never touched.
 fn is_bearer(parameters: &[Parameter<'_>]) -> bool {
     parameters
@@ -129,14 +150,23 @@ fn parameters(part: &str, mut start: usize) -> Vec<Parameter<'_>> {
         if let Some((name, value)) = field.split_once('=') {
             let value_start = start + name.len() + 1;
             let span = value_start..value_start + value.len();
-            let (name, value) = (percent_decode_str(name), percent_decode_str(value));
-            if let (Ok(name), Ok(value)) = (name.decode_utf8(), value.decode_utf8()) {
+            if let (Some(name), Some(value)) = (decoded(name), decoded(value)) {
                 parameters.push(Parameter { name, value, span });
             }
         }
         start += field.len() + 1;
     }
     parameters
+}
+
+/// A name or value as it was before encoding, which makes a plus of a blank.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('+') {
+        return percent_decode_str(text).decode_utf8().ok();
+    }
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8().ok()?.into_owned();
+    Some(Cow::Owned(decoded))
 }
 
 /// True if `token` stands in the query of the request, also where it was encoded more than once.

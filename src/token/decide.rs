@@ -90,6 +90,8 @@ pub enum ResignReason {
     KidUnsettled,
     /// Its key is not published, since its private half is public knowledge.
     KeyCompromised,
+    /// The access token beside it is signed anew, so that it must hold another hash.
+    Hash,
     /// Its claims, or its `typ`, were repaired.
     Claims,
 }
@@ -131,6 +133,7 @@ impl ResignReason {
             Self::KidUnknown => "kid_unknown",
             Self::KidUnsettled => "kid_unsettled",
             Self::KeyCompromised => "key_compromised",
+            Self::Hash => "at_hash",
             Self::Claims => "claims",
         }
     }
@@ -194,6 +197,7 @@ fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
         Kid::Unusable => Some(ResignReason::KidUnusable),
         Kid::Text(kid) if kid != published => Some(ResignReason::KidUnknown),
         Kid::Text(_) if !token.signer().settled => Some(ResignReason::KidUnsettled),
+        Kid::Text(_) if token.is_rehashed() => Some(ResignReason::Hash),
         Kid::Text(_) => {
             let repaired = token.repaired_claims().is_some() || token.repaired_type().is_some();
             repaired.then_some(ResignReason::Claims)

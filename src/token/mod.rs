@@ -13,6 +13,7 @@ mod claims;
 mod decide;
 mod examine;
 mod form_post;
+mod hashes;
 mod jwt_response;
 mod kind;
 mod logout_request;

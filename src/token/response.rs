@@ -1,5 +1,6 @@
 //! The token response of the upstream (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
 
+use super::hashes::Beside;
 use super::kind::TokenKind;
 use crate::jose::CompactJws;
 use crate::json::{self, Document, Edits, Kind, Limits, ParseError};
@@ -16,6 +17,7 @@ pub struct TokenResponse<'t> {
 pub struct UpstreamToken<'t> {
     text: Cow<'t, str>,
     kind: TokenKind,
+    beside: Beside<'t>,
 }
 
 /// Why a body is no token response whose tokens could be changed.
@@ -54,7 +56,14 @@ impl<'t> TokenResponse<'t> {
 
     /// The member `id_token`, if it is a string.
     pub fn id_token(&self) -> Option<UpstreamToken<'_>> {
-        self.token("id_token", TokenKind::IdToken)
+        let text = |member: &str| self.document.root().get_str(member);
+        let beside = Beside {
+            access_token: text("access_token"),
+            code: text("code"),
+            state: text("state"),
+            new_access_token: None,
+        };
+        self.token("id_token", TokenKind::IdToken).map(|token| token.with(beside))
     }
 
     /// The member `access_token`, if it may be a JWT and is bound to no key (RFC 9449 §5).
@@ -66,7 +75,7 @@ impl<'t> TokenResponse<'t> {
     }
 
     fn token(&self, member: &str, kind: TokenKind) -> Option<UpstreamToken<'_>> {
-        self.document.root().get_str(member).map(|text| UpstreamToken { text, kind })
+        self.document.root().get_str(member).map(|text| UpstreamToken::found(kind, text))
     }
 
     /// The body with `tokens` in the places of those of the same kinds, with `id_token_kid` as a new member
@@ -90,7 +99,23 @@ impl<'t> TokenResponse<'t> {
 impl<'t> UpstreamToken<'t> {
     /// For the parsers of other responses; a token must have stood in one of the upstream.
     pub(super) fn found(kind: TokenKind, text: Cow<'t, str>) -> Self {
-        Self { text, kind }
+        Self { text, kind, beside: Beside::default() }
+    }
+
+    /// The same, with what stands beside it.
+    pub(super) fn with(self, beside: Beside<'t>) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// What stands beside it in its response.
+    pub(super) fn beside(&self) -> &Beside<'t> {
+        &self.beside
+    }
+
+    /// The same token, where the access token beside it becomes `new`.
+    pub fn beside_new_access_token(&self, new: &str) -> UpstreamToken<'_> {
+        let beside = Beside { new_access_token: Some(new.to_owned()), ..self.beside.clone() };
+        UpstreamToken::found(self.kind, Cow::Borrowed(&self.text)).with(beside)
     }
 
     /// What it is, by the place where it stood.
@@ -120,7 +145,7 @@ impl<'t> UpstreamToken<'t> {
     }
 
     /// True if it holds the hash of the access token beside it (OpenID Connect Core §3.1.3.6), which must then
-    /// stay the same.
+    /// stay the same, or be hashed anew.
     pub fn has_at_hash(&self) -> bool {
         let payload = CompactJws::parse(&self.text).map(|jws| jws.payload().to_vec());
         payload.is_ok_and(|payload| {
@@ -138,5 +163,11 @@ impl<'t> UpstreamToken<'t> {
     #[cfg(test)]
     pub(super) fn for_test(text: &str) -> UpstreamToken<'_> {
         UpstreamToken::found(TokenKind::IdToken, Cow::Borrowed(text))
+    }
+
+    /// The same, beside an access token.
+    #[cfg(test)]
+    pub(super) fn beside_access_token(self, access_token: &'t str) -> Self {
+        self.with(Beside { access_token: Some(Cow::Borrowed(access_token)), ..Beside::default() })
     }
 }

@@ -376,7 +376,7 @@ proptest! {
         typ in prop_oneof![Just(""), Just("\"typ\":\"JWT\","), Just("\"typ\" : \"ID+JWT\" ,")],
         exp in prop_oneof![Just("1790000100"), Just("\"1790000100\""), Just("\"2026-09-21T14:15:00Z\""), Just("\"\\u0031790000100\""), Just("1790000100999")],
         iat in prop_oneof![Just(""), Just("\"iat\":\"1789999999.5\", "), Just("\"iat\":1789999999,")],
-        rest in prop_oneof![Just(""), Just(",\"at_hash\":null"), Just(" , \"c_hash\":\"\",\"nonce\": null"), Just(",\"email_verified\":\"true\"")],
+        rest in prop_oneof![Just(""), Just(",\"at_hash\":null"), Just(" , \"c_hash\":\"\",\"nonce\": null"), Just(", \"at_hash\" :\"77QmUPtjPfzWtF2AnpK9RQ\""), Just(",\"email_verified\":\"true\"")],
         issuer in prop_oneof![Just("i"), Just("i/"), Just("http:\\/\\/inside")],
     ) {
         let mut trust = trust("i", vec![trusted(ES256.public().clone(), Some("a"))]);
@@ -384,8 +384,11 @@ proptest! {
         let payload = format!("{blanks}{{{claims}\"iss\":\"{issuer}\",{iat}\"aud\":[\"rp\"],{blanks}\"exp\":{exp}{blanks}{rest}}}{blanks}");
         let text = token(&ES256, &format!("{{{typ}\"kid\":\"a\",\"alg\":\"ES256\"}}"), payload.as_bytes());
         let bridge = Bridge { keys: vec![Arc::clone(&ES256_BRIDGE)], ..bridge() };
-        let (new, _) = resigned(decide(&trust, &bridge, Mode::Resign, &UpstreamToken::for_test(&text), NOW).decision);
+        let found = UpstreamToken::for_test(&text).beside_access_token("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
+        let found = found.beside_new_access_token("new");
+        let (new, _) = resigned(decide(&trust, &bridge, Mode::Resign, &found, NOW).decision);
         prop_assert_eq!(restore(&new), Some(text.clone()));
+        prop_assert!(!CompactJws::parse(&new).unwrap().payload().windows(22).any(|part| part == b"77QmUPtjPfzWtF2AnpK9RQ"));
         let after = CompactJws::parse(&new).unwrap();
         prop_assert!(VerificationKey::new(ES256_BRIDGE.public().clone()).unwrap().verifies(&after));
         let after = Document::parse_bytes(after.payload(), Limits::TOKEN).unwrap();

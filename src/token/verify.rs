@@ -47,6 +47,7 @@ pub struct VerifiedToken<'t> {
     alg: Alg,
     signer: &'t TrustedKey,
     claims: Option<Repaired<'static>>,
+    rehashed: bool,
     typ: Option<&'static str>,
 }
 
@@ -128,15 +129,17 @@ impl Trust {
         };
         if kind != TokenKind::IdToken {
             self.check_claims(kind, jws.payload(), now)?;
-            return Ok(VerifiedToken { alg, signer, jws, claims: None, typ });
+            return Ok(VerifiedToken { alg, signer, jws, claims: None, rehashed: false, typ });
         }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
-        let repaired =
-            claims::repair(payload, &self.claims, now).map_err(|_| Unverified::Claims)?;
+        let beside = token.beside();
+        let mut repaired = claims::repair_beside(payload, &self.claims, &beside.hashes(alg), now)
+            .map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());
+        let rehashed = beside.rehash(&mut repaired, alg);
         self.check_claims(kind, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
-        Ok(VerifiedToken { alg, signer, jws, claims, typ })
+        Ok(VerifiedToken { alg, signer, jws, claims, rehashed, typ })
     }
 
     /// The key that verifies `jws`. A key under the token's own `kid` is tried first; the others too,
@@ -214,6 +217,11 @@ impl<'t> VerifiedToken<'t> {
     /// What was repaired in its claims; `None` if nothing was.
     pub fn repaired_claims(&self) -> Option<&Repaired<'static>> {
         self.claims.as_ref()
+    }
+
+    /// True if its `at_hash` is another one now, since the access token beside it is.
+    pub(super) fn is_rehashed(&self) -> bool {
+        self.rehashed
     }
 
     /// What its header must say for `typ`; `None` if that stays.

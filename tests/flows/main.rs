@@ -9,6 +9,7 @@
 )]
 
 mod front_channel;
+mod hashes;
 mod jwt_responses;
 mod logout_relay;
 mod restore;

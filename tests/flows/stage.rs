@@ -5,11 +5,12 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use kidstamp::clock;
-use kidstamp::config::{self, Override, Overrides};
+use kidstamp::config::{self, KnownRule, Override, Overrides};
 use kidstamp::demo::http::{Server, Site, get, json, send, text};
 use kidstamp::jose::{CompactJws, PublicKey, VerificationKey, base64url};
 use kidstamp::json::{Document, Limits};
 use kidstamp::proxy::{self, Running};
+use kidstamp::rules;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -63,7 +64,8 @@ impl Stage {
             ("/.well-known/openid-configuration".to_owned(), discovery()),
             ("/jwks".to_owned(), json(StatusCode::OK, key_set(&key))),
         ]);
-        let config = config::load(&overrides, &[]).unwrap();
+        let rules: Vec<KnownRule<'_>> = rules::all().map(KnownRule::from).collect();
+        let config = config::load(&overrides, &rules).unwrap();
         let running = tokio::task::spawn_blocking(move || proxy::start(config).unwrap());
         let running = running.await.unwrap();
         let stage = Self {

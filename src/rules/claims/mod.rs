@@ -5,6 +5,7 @@
 //! `sub`, and none turns a token that has expired, or is meant for somebody else, into one that has not or is not.
 //! Those that take a check away from the relying party are off until the configuration asks for them.
 
+mod at_hash_missing;
 mod audience_array;
 mod audience_string;
 mod authorized_party_missing;
@@ -13,6 +14,7 @@ mod date_iso;
 mod date_milliseconds;
 mod date_string;
 mod hash_null;
+mod hash_wrong;
 mod issued_at_missing;
 mod issuer_alias;
 mod null_claim;
@@ -24,13 +26,15 @@ use super::{Finding, Rule, Settings};
 use crate::json::{Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
-const TABLE: [Entry<Claims>; 12] = [
+const TABLE: [Entry<Claims>; 14] = [
     Entry { rule: &issuer_alias::RULE, check: issuer_alias::check },
     Entry { rule: &date_string::RULE, check: date_string::check },
     Entry { rule: &date_iso::RULE, check: date_iso::check },
     Entry { rule: &date_milliseconds::RULE, check: date_milliseconds::check },
     Entry { rule: &date_fraction::RULE, check: date_fraction::check },
     Entry { rule: &hash_null::RULE, check: hash_null::check },
+    Entry { rule: &hash_wrong::RULE, check: hash_wrong::check },
+    Entry { rule: &at_hash_missing::RULE, check: at_hash_missing::check },
     Entry { rule: &null_claim::RULE, check: null_claim::check },
     Entry { rule: &verified_string::RULE, check: verified_string::check },
     Entry { rule: &audience_array::RULE, check: audience_array::check },
@@ -53,6 +57,7 @@ impl Layer for Claims {
 #[derive(Clone, Copy)]
 struct Context<'c> {
     options: &'c Options,
+    hashes: &'c Hashes,
     now: i64,
 }
 
@@ -69,6 +74,17 @@ pub struct Options {
     pub audiences: Vec<String>,
 }
 
+/// The hashes that an ID token must have, if any, of what stands beside it in its response; `None` where nothing does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hashes {
+    /// Of the access token (OpenID Connect Core §3.1.3.6).
+    pub at_hash: Option<String>,
+    /// Of the code (OpenID Connect Core §3.3.2.11).
+    pub c_hash: Option<String>,
+    /// Of the state (Financial-grade API 1.0 part 2 §5.1).
+    pub s_hash: Option<String>,
+}
+
 /// Every rule of this layer, in the order in which they are applied; last, the one for the header.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     TABLE.iter().map(|entry| entry.rule).chain([&type_odd::RULE])
@@ -80,7 +96,17 @@ pub fn repair<'t>(
     options: &Options,
     now: i64,
 ) -> Result<Repaired<'t>, Unrepairable> {
-    let context = Context { options, now };
+    repair_beside(text, options, &Hashes::default(), now)
+}
+
+/// As [`repair`], where it is known what stands beside the token.
+pub fn repair_beside<'t>(
+    text: &'t str,
+    options: &Options,
+    hashes: &Hashes,
+    now: i64,
+) -> Result<Repaired<'t>, Unrepairable> {
+    let context = Context { options, hashes, now };
     layer::repair(&TABLE, None, text, Limits::TOKEN, context, &options.settings)
 }
 

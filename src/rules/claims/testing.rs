@@ -1,6 +1,6 @@
 //! The fixtures of this layer.
 
-use super::{Context, Options, Rule, TABLE};
+use super::{Context, Hashes, Options, Rule, TABLE};
 use crate::rules::layer::testing::Fixture;
 
 pub(super) const NOW: i64 = 1_790_000_000;
@@ -12,8 +12,20 @@ pub(super) fn repaired(rule: &'static Rule, before: &str, after: &str) {
 
 /// As [`repaired`], with options.
 pub(super) fn repaired_with(rule: &'static Rule, options: &Options, before: &str, after: &str) {
-    let context = Context { options, now: NOW };
+    let context = Context { options, hashes: &Hashes::default(), now: NOW };
     Fixture { table: &TABLE, rule, context }.repaired(before, after);
+}
+
+/// As [`repaired`], beside what has those hashes.
+pub(super) fn repaired_beside(rule: &'static Rule, hashes: &Hashes, before: &str, after: &str) {
+    let context = Context { options: &Options::default(), hashes, now: NOW };
+    Fixture { table: &TABLE, rule, context }.repaired(before, after);
+}
+
+/// As [`silent`], beside what has those hashes.
+pub(super) fn silent_beside(rule: &'static Rule, hashes: &Hashes, text: &str) {
+    let context = Context { options: &Options::default(), hashes, now: NOW };
+    Fixture { table: &TABLE, rule, context }.silent(text);
 }
 
 /// The near miss: the rule does not fire on `text`.
@@ -23,6 +35,6 @@ pub(super) fn silent(rule: &'static Rule, text: &str) {
 
 /// As [`silent`], with options.
 pub(super) fn silent_with(rule: &'static Rule, options: &Options, text: &str) {
-    let context = Context { options, now: NOW };
+    let context = Context { options, hashes: &Hashes::default(), now: NOW };
     Fixture { table: &TABLE, rule, context }.silent(text);
 }

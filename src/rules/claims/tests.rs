@@ -42,6 +42,8 @@ fn what_takes_a_check_away_is_off() {
         off,
         [
             "claims/date-fraction",
+            "claims/hash-wrong",
+            "claims/at-hash-missing",
             "claims/audience-array",
             "claims/audience-string",
             "claims/azp-missing",
