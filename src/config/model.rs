@@ -234,6 +234,7 @@ impl Word for Alg {
         ("ES384", Self::Es384),
         ("ES512", Self::Es512),
         ("EdDSA", Self::EdDsa),
+        ("Ed25519", Self::Ed25519),
     ];
 }
 

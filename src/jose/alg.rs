@@ -1,4 +1,4 @@
-//! The signature algorithms that kidstamp verifies and signs with (RFC 7518 §3.1, RFC 8037 §3.1).
+//! The signature algorithms that kidstamp verifies and signs with (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2).
 //!
 //! `none` and the HMAC family are missing on purpose: no key of a key set can ever select them
 //! (RFC 8725 §2.1, §3.1).
@@ -28,8 +28,10 @@ pub enum Alg {
     Es384,
     /// ECDSA on P-521 with SHA-512.
     Es512,
-    /// EdDSA on Ed25519.
+    /// EdDSA on Ed25519, by the name that does not say so.
     EdDsa,
+    /// EdDSA on Ed25519, by its own name.
+    Ed25519,
 }
 
 /// The families of keys, as `kty` and `crv` tell them apart.
@@ -49,7 +51,7 @@ pub enum KeyType {
 
 impl Alg {
     /// Every algorithm, in the order in which messages list them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -60,6 +62,7 @@ impl Alg {
         Self::Es384,
         Self::Es512,
         Self::EdDsa,
+        Self::Ed25519,
     ];
 
     /// The registered name, as it stands in `alg`.
@@ -75,6 +78,7 @@ impl Alg {
             Self::Es384 => "ES384",
             Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
+            Self::Ed25519 => "Ed25519",
         }
     }
 
@@ -92,7 +96,7 @@ impl Alg {
             Self::Es256 => KeyType::P256,
             Self::Es384 => KeyType::P384,
             Self::Es512 => KeyType::P521,
-            Self::EdDsa => KeyType::Ed25519,
+            Self::EdDsa | Self::Ed25519 => KeyType::Ed25519,
         }
     }
 
@@ -102,7 +106,9 @@ impl Alg {
         let algorithm = match self {
             Self::Rs256 | Self::Ps256 | Self::Es256 => &digest::SHA256,
             Self::Rs384 | Self::Ps384 | Self::Es384 => &digest::SHA384,
-            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa => &digest::SHA512,
+            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa | Self::Ed25519 => {
+                &digest::SHA512
+            }
         };
         let hash = digest::digest(algorithm, text.as_bytes());
         let (half, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);

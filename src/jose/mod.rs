@@ -6,6 +6,7 @@
 
 mod alg;
 pub mod base64url;
+mod ecdsa_der;
 mod jwk;
 mod jws;
 mod pem;

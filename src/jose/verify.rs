@@ -1,6 +1,7 @@
 //! Verifying signatures: a public key, ready to use.
 
 use super::alg::{Alg, KeyType};
+use super::ecdsa_der;
 use super::jwk::{PublicKey, RSA_BITS};
 use super::jws::CompactJws;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -83,6 +84,16 @@ impl VerificationKey {
         jws.header()
             .alg
             .is_some_and(|alg| self.verifies_as(alg, jws.signing_input(), jws.signature()))
+    }
+
+    /// True if the token's own `alg` is one of this key's, and its signature is by this key, but in strict DER instead
+    /// of JOSE's form (RFC 7518 §3.4).
+    pub fn verifies_der(&self, jws: &CompactJws<'_>) -> bool {
+        let (Some(alg), PublicKey::Ec { curve, .. }) = (jws.header().alg, &self.public) else {
+            return false;
+        };
+        ecdsa_der::to_jose(*curve, jws.signature())
+            .is_some_and(|signature| self.verifies_as(alg, jws.signing_input(), &signature))
     }
 
     /// True if `signature`, in JOSE form, is by this key with `alg` over `message`.

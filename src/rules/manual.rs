@@ -21,6 +21,7 @@ const FILES: &[&str] = &[
     include_str!("claims/issued_at_missing.rs"),
     include_str!("claims/issuer_alias.rs"),
     include_str!("claims/null_claim.rs"),
+    include_str!("claims/signature_der.rs"),
     include_str!("claims/type_odd.rs"),
     include_str!("claims/verified_string.rs"),
     include_str!("discovery/algorithm_alias.rs"),

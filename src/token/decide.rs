@@ -92,6 +92,8 @@ pub enum ResignReason {
     KeyCompromised,
     /// The access token beside it is signed anew, so that it must hold another hash.
     Hash,
+    /// Its ECDSA signature is in the form of DER.
+    SignatureForm,
     /// Its claims, or its `typ`, were repaired.
     Claims,
 }
@@ -134,6 +136,7 @@ impl ResignReason {
             Self::KidUnsettled => "kid_unsettled",
             Self::KeyCompromised => "key_compromised",
             Self::Hash => "at_hash",
+            Self::SignatureForm => "signature_form",
             Self::Claims => "claims",
         }
     }
@@ -197,6 +200,7 @@ fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
         Kid::Unusable => Some(ResignReason::KidUnusable),
         Kid::Text(kid) if kid != published => Some(ResignReason::KidUnknown),
         Kid::Text(_) if !token.signer().settled => Some(ResignReason::KidUnsettled),
+        Kid::Text(_) if token.is_signed_in_der() => Some(ResignReason::SignatureForm),
         Kid::Text(_) if token.is_rehashed() => Some(ResignReason::Hash),
         Kid::Text(_) => {
             let repaired = token.repaired_claims().is_some() || token.repaired_type().is_some();

@@ -5,7 +5,7 @@
 use crate::jose::{Alg, CompactJws, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{Document, Limits, Value};
 use crate::rules::jwks::{KnownKey, RepairedSet};
-use crate::rules::{Effect, Finding};
+use crate::rules::{Effect, Finding, Settings, claims};
 
 /// What came of looking at a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,12 @@ pub fn examine(jws: &CompactJws<'_>, set: &RepairedSet) -> Examined {
     let compromised =
         set.compromised.iter().filter_map(|key| VerificationKey::new(key.clone()).ok());
     let by_compromised = compromised.into_iter().any(|key| key.verifies(jws));
-    let signer = published.iter().find(|key| key.verification.verifies(jws));
     let mut findings = Vec::new();
+    let signer = published.iter().find(|key| key.verification.verifies(jws)).or_else(|| {
+        let signer = published.iter().find(|key| key.verification.verifies_der(jws))?;
+        findings.extend(claims::found_signature_in_der(&Settings::new()));
+        Some(signer)
+    });
     let mut found = |rule, member: &str, detail: String, effect, flaw| {
         findings.push(Finding { rule, pointer: format!("/{member}"), detail, effect, flaw });
     };

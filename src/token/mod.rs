@@ -37,6 +37,8 @@ pub use restore_body::{boundary_of, restore_json, restore_multipart};
 pub use verify::{Trust, TrustedKey, Unverified, VerifiedToken};
 
 #[cfg(test)]
+mod algorithm_tests;
+#[cfg(test)]
 mod carrier_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, CompactJws, JwsError, VerificationKey};
 use crate::rules::claims::{self, Options};
-use crate::rules::{Finding, Repaired};
+use crate::rules::{Effect, Finding, Repaired};
 
 /// What an issuer's tokens are verified against.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ pub struct VerifiedToken<'t> {
     signer: &'t TrustedKey,
     claims: Option<Repaired<'static>>,
     rehashed: bool,
+    der: bool,
     typ: Option<&'static str>,
 }
 
@@ -119,7 +120,11 @@ impl Trust {
             let repaired = odd.and_then(|typ| claims::repair_type(typ, &self.claims.settings));
             Some(repaired.ok_or(Unverified::Type)?)
         };
-        let signer = self.signer(&jws, alg).ok_or(Unverified::Signature)?;
+        let by = |key: &TrustedKey| key.key.verifies(&jws);
+        let (signer, der) = match self.signer(&jws, alg, by) {
+            Some(signer) => (signer, false),
+            None => (self.signer_in_der(&jws, alg, findings).ok_or(Unverified::Signature)?, true),
+        };
         let typ = match odd_type {
             Some(odd) => {
                 findings.push(odd.finding);
@@ -129,7 +134,7 @@ impl Trust {
         };
         if kind != TokenKind::IdToken {
             self.check_claims(kind, jws.payload(), now)?;
-            return Ok(VerifiedToken { alg, signer, jws, claims: None, rehashed: false, typ });
+            return Ok(VerifiedToken { alg, signer, jws, claims: None, rehashed: false, der, typ });
         }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
         let beside = token.beside();
@@ -139,22 +144,40 @@ impl Trust {
         let rehashed = beside.rehash(&mut repaired, alg);
         self.check_claims(kind, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
-        Ok(VerifiedToken { alg, signer, jws, claims, rehashed, typ })
+        Ok(VerifiedToken { alg, signer, jws, claims, rehashed, der, typ })
     }
 
     /// The key that verifies `jws`. A key under the token's own `kid` is tried first; the others too,
     /// since a wrong `kid` is one of the flaws that kidstamp repairs.
-    fn signer(&self, jws: &CompactJws<'_>, alg: Alg) -> Option<&TrustedKey> {
+    fn signer(
+        &self,
+        jws: &CompactJws<'_>,
+        alg: Alg,
+        by: impl Fn(&TrustedKey) -> bool,
+    ) -> Option<&TrustedKey> {
         let named = |key: &&TrustedKey| {
             jws.header().kid.text().is_some_and(|kid| key.kid.as_deref() == Some(kid))
         };
-        let verifies =
-            |key: &&TrustedKey| key.alg.is_none_or(|own| own == alg) && key.key.verifies(jws);
+        let verifies = |key: &&TrustedKey| key.alg.is_none_or(|own| own == alg) && by(key);
         self.keys
             .iter()
             .filter(named)
             .find(verifies)
             .or_else(|| self.keys.iter().filter(|key| !named(key)).find(verifies))
+    }
+
+    /// The key that verifies `jws` if its signature is read as DER, where the rules want such tokens signed anew.
+    fn signer_in_der(
+        &self,
+        jws: &CompactJws<'_>,
+        alg: Alg,
+        findings: &mut Vec<Finding>,
+    ) -> Option<&TrustedKey> {
+        let signer = self.signer(jws, alg, |key| key.key.verifies_der(jws))?;
+        let finding = claims::found_signature_in_der(&self.claims.settings)?;
+        let is_repaired = finding.effect == Effect::Repaired;
+        findings.push(finding);
+        is_repaired.then_some(signer)
     }
 
     /// The `iss` that tokens of `kind` must have.
@@ -217,6 +240,11 @@ impl<'t> VerifiedToken<'t> {
     /// What was repaired in its claims; `None` if nothing was.
     pub fn repaired_claims(&self) -> Option<&Repaired<'static>> {
         self.claims.as_ref()
+    }
+
+    /// True if its signature came in the form of DER, which relying parties can't verify.
+    pub(super) fn is_signed_in_der(&self) -> bool {
+        self.der
     }
 
     /// True if its `at_hash` is another one now, since the access token beside it is.

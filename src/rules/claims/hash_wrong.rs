@@ -1,7 +1,8 @@
 //! `at_hash`, `c_hash` or `s_hash` is not the hash of what stands beside the token.
 //!
 //! Yahoo, a bank's open banking and an old Apereo CAS wrote the hash of something else. 13 of 53 relying parties refuse:
-//! "at_hash mismatch" (openid-client), "invalid_claim: Invalid claim: 'at_hash'" (Authlib), "at_hash differs" (PyJWT).
+//! "at_hash mismatch" (openid-client), "access token hash does not match value in ID token" (go-oidc), "Access token hash
+//! (at_hash) mismatch" (Nimbus), "Invalid claim: 'at_hash'" (Authlib).
 //!
 //! **What is changed,** where the rule is set to `repair`: the claim becomes the hash of the access token, code or state in
 //! the same response of the provider. **The risk,** for which the rule is off by default: the hash is the provider's word

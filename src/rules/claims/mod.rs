@@ -18,6 +18,7 @@ mod hash_wrong;
 mod issued_at_missing;
 mod issuer_alias;
 mod null_claim;
+mod signature_der;
 mod type_odd;
 mod verified_string;
 
@@ -85,9 +86,9 @@ pub struct Hashes {
     pub s_hash: Option<String>,
 }
 
-/// Every rule of this layer, in the order in which they are applied; last, the one for the header.
+/// Every rule of this layer, in the order in which they are applied; last, those for header and signature.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    TABLE.iter().map(|entry| entry.rule).chain([&type_odd::RULE])
+    TABLE.iter().map(|entry| entry.rule).chain([&type_odd::RULE, &signature_der::RULE])
 }
 
 /// Repairs the payload `text` of a token whose signature was verified at the time `now`, in seconds since 1970.
@@ -114,6 +115,12 @@ pub fn repair_beside<'t>(
 /// [`crate::jose::ProtectedHeader::typ`]; `None` if it is not known for an odd one.
 pub fn repair_type(typ: &str, settings: &Settings) -> Option<RepairedType> {
     type_odd::repair(typ, settings)
+}
+
+/// What there is to say of a token whose ECDSA signature is right, but in the form of DER; `None` where such a
+/// signature is not looked for. Only where the finding is a repair may the token be signed anew.
+pub fn found_signature_in_der(settings: &Settings) -> Option<Finding> {
+    signature_der::found(settings)
 }
 
 /// An odd `typ` of a token's header.
