@@ -2,18 +2,22 @@
 //!
 //! A check whose sections could not be read says nothing: its cause is reported already.
 
+mod publishing;
+
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::Sections;
+use super::client::{ReadClient, ReadRules};
 use super::issuer::ReadIssuer;
 use super::model::{KeySource, Upstream};
 use super::origin::{Origin, Scheme};
 use super::place::Source;
 use super::reader::Reader;
 use super::relay::ReadRelay;
+use crate::rules::Setting;
 use crate::token::{Mode, Modes};
 
 /// Runs every check.
@@ -32,9 +36,22 @@ pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
             }
         }
     }
+    let no_clients = Vec::new();
+    let clients = sections.clients.as_ref().unwrap_or(&no_clients);
+    audiences(&sections.rules, clients, reader);
     let Ok(issuers) = &sections.issuers else { return };
+    distinct_clients(clients, issuers, reader);
     if let (Ok(relays), Ok(tokens)) = (&sections.logout_relays, &sections.tokens) {
-        logout_relays(relays, issuers, &tokens.modes, reader);
+        logout_relays(relays, issuers, clients, &tokens.modes, reader);
+    }
+    if let Ok(read) = &sections.jwks {
+        let relays = sections.logout_relays.as_deref().unwrap_or_default();
+        publishing::views(read, issuers, relays, reader);
+        if let Ok(tokens) = &sections.tokens {
+            for issuer in issuers {
+                publishing::verifiable(read, issuer, &tokens.modes, clients, reader);
+            }
+        }
     }
     distinct(issuers, reader);
     for read in issuers {
@@ -42,7 +59,7 @@ pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
             reachable(read, &upstream.upstream, reader);
         }
         if let Ok(tokens) = &sections.tokens {
-            has_key(read, &tokens.modes, reader);
+            has_key(read, &tokens.modes, clients, reader);
         }
         secure(read, reader);
     }
@@ -102,6 +119,7 @@ fn distinct(issuers: &[ReadIssuer], reader: &mut Reader<'_>) {
 fn logout_relays(
     relays: &[ReadRelay],
     issuers: &[ReadIssuer],
+    clients: &[ReadClient],
     modes: &Modes,
     reader: &mut Reader<'_>,
 ) {
@@ -114,19 +132,80 @@ fn logout_relays(
             );
             reader.problems.conflict(at, message);
         }
-        let known = match &relay.issuer {
-            Some(name) => issuers.iter().any(|read| read.issuer.issuer.as_ref() == Some(name)),
-            None => issuers.len() == 1,
-        };
-        if !known {
-            let message = "logout_relay.issuer must be the issuer of an [[issuer]]; it may be left \
-                           out only where there is one";
-            reader.problems.conflict(at, message.to_owned());
-        }
-        if modes.logout_token == Mode::Pass {
+        knows_issuer("logout_relay", relay.issuer.as_ref(), at, issuers, reader);
+        let own = clients.iter().map(|read| &read.client).find(|client| {
+            client.id == relay.client_id && (issuers.len() == 1 || client.issuer == relay.issuer)
+        });
+        if own.map_or(modes, |client| &client.tokens.modes).logout_token == Mode::Pass {
             let message = "a [[logout_relay]] checks what it relays: write logout_token = \"auto\" \
                            in [tokens], or \"annotate\" to check alone";
             reader.problems.conflict(at, message.to_owned());
+        }
+    }
+}
+
+/// What belongs to an issuer names one that there is.
+fn knows_issuer(
+    section: &str,
+    name: Option<&String>,
+    at: &Source,
+    issuers: &[ReadIssuer],
+    reader: &mut Reader<'_>,
+) {
+    let known = match name {
+        Some(name) => issuers.iter().any(|read| read.issuer.issuer.as_ref() == Some(name)),
+        None => issuers.len() == 1,
+    };
+    if !known {
+        let message = format!(
+            "{section}.issuer must be the issuer of an [[issuer]]; it may be left out only where \
+             there is one"
+        );
+        reader.problems.conflict(at, message);
+    }
+}
+
+/// A client has one profile at an issuer, which there is.
+fn distinct_clients(clients: &[ReadClient], issuers: &[ReadIssuer], reader: &mut Reader<'_>) {
+    let mut names: HashMap<(&str, Option<&String>), &Source> = HashMap::new();
+    for ReadClient { client, at, .. } in clients {
+        knows_issuer("client", client.issuer.as_ref(), at, issuers, reader);
+        // Where there is one issuer, it may be named or not.
+        let issuer = client.issuer.as_ref().filter(|_| issuers.len() > 1);
+        if let Some(first) = names.insert((&client.id, issuer), at) {
+            let message = format!(
+                "client.id = \"{}\" is taken already ({first}); one [[client]] for each client",
+                client.id
+            );
+            reader.problems.conflict(at, message);
+        }
+    }
+}
+
+/// The two rules for `aud` want opposite things: of one client's tokens only one of them can be true.
+fn audiences(rules: &ReadRules, clients: &[ReadClient], reader: &mut Reader<'_>) {
+    const BOTH: [&str; 2] = ["claims/audience-array", "claims/audience-string"];
+    let message = |whose: &str, cure: &str| {
+        let [array, string] = BOTH;
+        format!(
+            "\"{array}\" makes a string of aud, \"{string}\" makes an array of it, and both are \
+             \"repair\" for {whose}; {cure}"
+        )
+    };
+    let on = |id: &str| rules.get(id).filter(|given| given.value == Setting::Repair);
+    if let [Some(_), Some(second)] = BOTH.map(on) {
+        let cure = "keep the one that most relying parties want, and give the others a [[client]]";
+        reader.problems.conflict(&second.source, message("every client", cure));
+        return;
+    }
+    for read in clients {
+        let repairs = |id: &&str| read.client.rules.get(*id) == Some(&Setting::Repair);
+        // One of the two was said for this client, since not both were said for all.
+        let own = BOTH.into_iter().find_map(|id| read.own_rules.get(id));
+        if let (true, Some(own)) = (BOTH.iter().all(repairs), own) {
+            let cure = "set one of them to \"off\" in its [client.rules]";
+            let whose = format!("the client \"{}\"", read.client.id);
+            reader.problems.conflict(&own.source, message(&whose, cure));
         }
     }
 }
@@ -167,8 +246,9 @@ fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
 }
 
 /// Where tokens may be re-signed there must be a key to sign with.
-fn has_key(read: &ReadIssuer, modes: &Modes, reader: &mut Reader<'_>) {
-    match (&read.issuer.keys, modes.may_resign()) {
+fn has_key(read: &ReadIssuer, modes: &Modes, clients: &[ReadClient], reader: &mut Reader<'_>) {
+    let client = of_issuer(clients, read).any(|client| client.client.tokens.modes.may_resign());
+    match (&read.issuer.keys, client || modes.may_resign()) {
         (KeySource::None, true) => {
             let place = read.at.clone().unwrap_or_else(|| reader.missing_at("--keys"));
             let message = "this issuer has no bridge key to re-sign tokens with; make one with \
@@ -186,6 +266,17 @@ fn has_key(read: &ReadIssuer, modes: &Modes, reader: &mut Reader<'_>) {
         }
         _ => {}
     }
+}
+
+/// The clients that an issuer knows.
+fn of_issuer<'c>(
+    clients: &'c [ReadClient],
+    read: &ReadIssuer,
+) -> impl Iterator<Item = &'c ReadClient> {
+    let name = read.issuer.issuer.clone();
+    clients
+        .iter()
+        .filter(move |client| client.client.issuer.is_none() || client.client.issuer == name)
 }
 
 /// OpenID Connect wants https (Discovery 1.0, section 3); many a test has none.

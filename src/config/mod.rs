@@ -10,6 +10,7 @@
 //! sections, `record` remembers it all for `config show`.
 
 mod check;
+mod client;
 mod duration;
 mod error;
 mod file;
@@ -27,23 +28,22 @@ mod section;
 mod tests;
 mod value;
 
-use std::collections::BTreeMap;
-
 pub(crate) use duration::parse as parse_duration;
 pub use error::{ConfigError, Fault, Problem};
 pub use model::{
-    ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat, Server,
-    Timeouts, Tokens, Upstream, ValidConfig,
+    Client, ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat,
+    Publish, Server, Timeouts, Tokens, Upstream, ValidConfig, View,
 };
 pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};
 pub use place::Source;
 pub use relay::LogoutRelay;
 
-use crate::rules::{Rule, Setting};
+use crate::rules::Rule;
 use error::Reported;
 use file::File;
 use reader::{Reader, Section};
+use section::Whose;
 
 /// A rule that `[rules]` may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +97,11 @@ struct Sections {
     server: Result<Server, Reported>,
     upstream: Result<section::ReadUpstream, Reported>,
     issuers: Result<Vec<issuer::ReadIssuer>, Reported>,
-    jwks: Result<Jwks, Reported>,
+    jwks: Result<section::ReadJwks, Reported>,
     tokens: Result<Tokens, Reported>,
     keys: Result<Keys, Reported>,
-    rules: BTreeMap<String, Setting>,
+    rules: client::ReadRules,
+    clients: Result<Vec<client::ReadClient>, Reported>,
     logout_relays: Result<Vec<relay::ReadRelay>, Reported>,
 }
 
@@ -109,18 +110,17 @@ fn read(
     overrides: &Overrides,
     known_rules: &[KnownRule<'_>],
 ) -> Sections {
-    let sections = Sections {
-        server: section::server(root.child("server"), overrides),
-        upstream: section::upstream(root.child("upstream"), overrides),
-        issuers: issuer::issuers(&mut root, overrides),
-        jwks: section::jwks(root.child("jwks")),
-        tokens: section::tokens(root.child("tokens")),
-        keys: section::keys(root.child("keys")),
-        rules: section::rules(root.child("rules"), known_rules),
-        logout_relays: relay::relays(&mut root),
-    };
+    let server = section::server(root.child("server"), overrides);
+    let upstream = section::upstream(root.child("upstream"), overrides);
+    let issuers = issuer::issuers(&mut root, overrides);
+    let jwks = section::jwks(root.child("jwks"));
+    let tokens = section::tokens(root.child("tokens"), &Tokens::default(), "");
+    let keys = section::keys(root.child("keys"));
+    let rules = section::rules(root.child("rules"), known_rules, Whose::All);
+    let clients = client::clients(&mut root, tokens.as_ref().ok(), &rules, known_rules);
+    let logout_relays = relay::relays(&mut root);
     root.close();
-    sections
+    Sections { server, upstream, issuers, jwks, tokens, keys, rules, clients, logout_relays }
 }
 
 impl Sections {
@@ -134,10 +134,11 @@ impl Sections {
             server: self.server?,
             upstream: self.upstream?.upstream,
             issuers: self.issuers?.into_iter().map(|read| read.issuer).collect(),
-            jwks: self.jwks?,
+            jwks: self.jwks?.jwks,
             tokens: self.tokens?,
             keys: self.keys?,
-            rules: self.rules,
+            rules: client::settings(&self.rules),
+            clients: self.clients?.into_iter().map(|read| read.client).collect(),
             logout_relays: self.logout_relays?.into_iter().map(|read| read.relay).collect(),
             warnings: warnings
                 .into_iter()

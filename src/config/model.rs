@@ -37,6 +37,8 @@ pub struct ValidConfig {
     pub keys: Keys,
     /// The rules that are set to something else than their default, by id.
     pub rules: BTreeMap<String, Setting>,
+    /// The clients with settings of their own.
+    pub clients: Vec<Client>,
     /// Where logout tokens go.
     pub logout_relays: Vec<LogoutRelay>,
     /// What works but deserves a look, each with its place.
@@ -166,6 +168,8 @@ pub enum KeySource {
 /// `[jwks]`
 #[derive(Clone, Debug)]
 pub struct Jwks {
+    /// Whose keys the set holds.
+    pub publish: Publish,
     /// After this time in each published set, every RP's cache has a key.
     pub settle: Duration,
     /// How long the last good set serves while the upstream can't be read.
@@ -178,6 +182,51 @@ pub struct Jwks {
     pub publish_compromised: bool,
     /// The media type of the set.
     pub content_type: ContentType,
+    /// Other forms of the set, at paths of their own.
+    pub views: Vec<View>,
+}
+
+/// One `[[jwks.view]]`: for relying parties that want what others refuse.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The path at kidstamp.
+    pub path: String,
+    /// The issuer whose keys it shows; the only one, if it is not said.
+    pub issuer: Option<String>,
+    /// Whose keys it holds.
+    pub publish: Publish,
+    /// Its media type.
+    pub content_type: ContentType,
+}
+
+/// Whose keys a published set holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// The provider's, and the bridge keys after them.
+    Both,
+    /// The bridge keys alone.
+    Bridge,
+    /// The provider's alone.
+    Upstream,
+}
+
+impl Publish {
+    /// True if tokens that pass can be verified with such a set.
+    #[must_use]
+    pub const fn has_upstream(self) -> bool {
+        matches!(self, Self::Both | Self::Upstream)
+    }
+
+    /// True if re-signed tokens can be verified with such a set.
+    #[must_use]
+    pub const fn has_bridge(self) -> bool {
+        matches!(self, Self::Both | Self::Bridge)
+    }
+}
+
+impl Word for Publish {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("both", Self::Both), ("bridge", Self::Bridge), ("upstream", Self::Upstream)];
 }
 
 /// `[tokens]`
@@ -191,6 +240,32 @@ pub struct Tokens {
     pub max_token_bytes: usize,
     /// By how much the upstream's clock may differ.
     pub clock_skew: Duration,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            modes: Modes::default(),
+            carrier: true,
+            max_token_bytes: 8_192,
+            clock_skew: Duration::from_secs(60),
+        }
+    }
+}
+
+/// One `[[client]]`: a relying party that wants something else than the others.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its `client_id`, which stands in the `aud` of its ID tokens.
+    pub id: String,
+    /// The issuer that knows it by this name; the only one, if it is not said.
+    pub issuer: Option<String>,
+    /// The file with its secret; not looked into yet, it may be missing.
+    pub secret_file: Option<PathBuf>,
+    /// `[client.tokens]`, with `[tokens]` for what is not said there.
+    pub tokens: Tokens,
+    /// `[client.rules]`, with `[rules]` for what is not said there.
+    pub rules: BTreeMap<String, Setting>,
 }
 
 /// `[keys]`

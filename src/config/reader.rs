@@ -270,9 +270,37 @@ impl<'r, 'd> Section<'r, 'd> {
         Ok(given)
     }
 
+    /// A key whose default is what another section says, and `why` names it.
+    pub(super) fn inherited<T: Render>(
+        &mut self,
+        key: &str,
+        default: T,
+        why: &'static str,
+        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+    ) -> Result<Given<T>, Reported> {
+        let given = self
+            .given(key, None, read)?
+            .unwrap_or(Given { value: default, source: Source::Default(why) });
+        self.note(key, &given.value, &given.source);
+        Ok(given)
+    }
+
     /// Records a value for `config show`.
     pub(super) fn note(&mut self, key: &str, value: &impl Render, source: &Source) {
         self.reader.record.set(key, value.render(), source);
+    }
+
+    /// A key that must be there; `at` is where its table stands.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &str,
+        given: Optional<T>,
+        at: &Source,
+    ) -> Result<Given<T>, Reported> {
+        given?.ok_or_else(|| {
+            let message = format!("{} is missing in this {}", self.full(key), self.header);
+            self.reader.problems.conflict(at, message)
+        })
     }
 
     /// Reports what nobody asked for.

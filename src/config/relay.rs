@@ -5,7 +5,7 @@ use http::Uri;
 use super::error::Reported;
 use super::origin::{Origin, Scheme};
 use super::place::Source;
-use super::reader::{Given, Optional, Section};
+use super::reader::Section;
 use super::value;
 
 /// One `[[logout_relay]]`
@@ -44,9 +44,9 @@ fn read(mut keys: Section<'_, '_>, at: Source) -> Result<ReadRelay, Reported> {
     let issuer = keys.optional("issuer", None, value::issuer);
     let client_id = keys.optional("client_id", None, value::name);
     let target = keys.optional("target", None, value::endpoint);
-    let path = required(&mut keys, "path", path, &at);
-    let client_id = required(&mut keys, "client_id", client_id, &at);
-    let target = required(&mut keys, "target", target, &at).and_then(|given| {
+    let path = keys.required("path", path, &at);
+    let client_id = keys.required("client_id", client_id, &at);
+    let target = keys.required("target", target, &at).and_then(|given| {
         let origin = Origin::of(&given.value)
             .filter(|origin| origin.scheme() == Scheme::Https || origin.is_loopback());
         origin.map(|origin| (given.value.clone(), origin)).ok_or_else(|| {
@@ -67,16 +67,4 @@ fn read(mut keys: Section<'_, '_>, at: Source) -> Result<ReadRelay, Reported> {
         origin,
     };
     Ok(ReadRelay { relay, at })
-}
-
-fn required<T>(
-    keys: &mut Section<'_, '_>,
-    key: &str,
-    given: Optional<T>,
-    at: &Source,
-) -> Result<Given<T>, Reported> {
-    given?.ok_or_else(|| {
-        let message = format!("{} is missing in this [[logout_relay]]", keys.full(key));
-        keys.reader.problems.conflict(at, message)
-    })
 }

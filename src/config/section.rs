@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::KnownRule;
 use super::error::{Fault, Reported, nearest};
 use super::model::{
-    ContentType, Jwks, Keys, Limits, LogFormat, Server, Timeouts, Tokens, Upstream,
+    ContentType, Jwks, Keys, Limits, LogFormat, Publish, Server, Timeouts, Tokens, Upstream, View,
 };
 use super::origin::{Origin, Scheme};
 use super::overrides::Overrides;
@@ -214,8 +214,17 @@ fn timeouts(mut keys: Section<'_, '_>) -> Result<Timeouts, Reported> {
     Ok(Timeouts { connect: connect?.value, first_byte: first_byte?.value })
 }
 
+/// `[jwks]`, and where the parts of it were written that checks speak of.
+pub(super) struct ReadJwks {
+    pub(super) jwks: Jwks,
+    pub(super) publish_at: Source,
+    /// Where each view begins.
+    pub(super) views_at: Vec<Source>,
+}
+
 /// `[jwks]`
-pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<Jwks, Reported> {
+pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<ReadJwks, Reported> {
+    let publish = keys.setting("publish", None, Publish::Both, value::word);
     let quarter = Duration::from_mins(15);
     let settle = keys.setting("settle", None, quarter, value::duration(ZERO..=7 * DAY));
     let hour = Duration::from_hours(1);
@@ -243,38 +252,83 @@ pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<Jwks, Reported> {
                        read stays published, and anyone can sign in as anyone with it";
         keys.reader.warn(source, message);
     }
+    let inherited = content_type.as_ref().map_or(ContentType::Json, |given| given.value);
+    let views = views(&mut keys, inherited);
     keys.close();
-    Ok(Jwks {
+    let (publish, (views, views_at)) = (publish?, views?);
+    let jwks = Jwks {
+        publish: publish.value,
         settle: settle?.value,
         stale_if_error: stale?.value,
         refresh_min: refresh_min?.value,
         refresh_max: refresh_max?.value,
         publish_compromised: publish_compromised?.value,
         content_type: content_type?.value,
+        views,
+    };
+    Ok(ReadJwks { jwks, publish_at: publish.source, views_at })
+}
+
+/// `[[jwks.view]]`
+fn views(
+    keys: &mut Section<'_, '_>,
+    content_type: ContentType,
+) -> Result<(Vec<View>, Vec<Source>), Reported> {
+    let tables = keys.list("view")?;
+    let mut read = Vec::new();
+    for (at, table) in tables {
+        read.push(view(keys.item("view", Some(table)), &at, content_type).map(|view| (view, at)));
+    }
+    let read: Result<Vec<_>, _> = read.into_iter().collect();
+    Ok(read?.into_iter().unzip())
+}
+
+fn view(mut keys: Section<'_, '_>, at: &Source, inherited: ContentType) -> Result<View, Reported> {
+    let path = keys.optional("path", None, value::request_path);
+    let issuer = keys.optional("issuer", None, value::issuer);
+    let publish = keys.setting("publish", None, Publish::Both, value::word);
+    let content_type = keys.inherited("content_type", inherited, "as in [jwks]", value::word);
+    let path = keys.required("path", path, at);
+    keys.close();
+    Ok(View {
+        path: path?.value,
+        issuer: issuer?.map(|given| given.value),
+        publish: publish?.value,
+        content_type: content_type?.value,
     })
 }
 
-/// `[tokens]`
-pub(super) fn tokens(mut keys: Section<'_, '_>) -> Result<Tokens, Reported> {
-    let defaults = Modes::default();
-    let mut mode =
-        |kind: TokenKind| keys.setting(kind.name(), None, defaults.of(kind), value::word::<Mode>);
+/// `[tokens]`, or those of one client; `defaults` stand for what is not said, and `why` says whose they are.
+pub(super) fn tokens(
+    mut keys: Section<'_, '_>,
+    defaults: &Tokens,
+    why: &'static str,
+) -> Result<Tokens, Reported> {
+    let mut mode = |kind: TokenKind| {
+        keys.inherited(kind.name(), defaults.modes.of(kind), why, value::word::<Mode>)
+    };
     let id_token = mode(TokenKind::IdToken);
     let access_token = mode(TokenKind::AccessToken);
     let userinfo = mode(TokenKind::UserInfo);
     let introspection = mode(TokenKind::Introspection);
     let jarm = mode(TokenKind::Jarm);
     let logout_token = mode(TokenKind::LogoutToken);
-    let carrier = keys.setting("carrier", None, true, value::boolean);
-    let max_token_bytes =
-        keys.setting("max_token_bytes", None, 8_192, value::integer(1_024..=MEBIBYTE));
-    let clock_skew = keys.setting(
+    let carrier = keys.inherited("carrier", defaults.carrier, why, value::boolean);
+    let max_token_bytes = keys.inherited(
+        "max_token_bytes",
+        defaults.max_token_bytes,
+        why,
+        value::integer(1_024..=MEBIBYTE),
+    );
+    let clock_skew = keys.inherited(
         "clock_skew",
-        None,
-        Duration::from_secs(60),
+        defaults.clock_skew,
+        why,
         value::duration(ZERO..=Duration::from_secs(300)),
     );
-    if let Ok(Given { value: false, source }) = &carrier {
+    if let Ok(Given { value: false, source }) = &carrier
+        && source.rank() > 0
+    {
         let message = "tokens.carrier = false: a re-signed token can't be turned back, so the \
                        IdP refuses it (as id_token_hint, say) unless the bridge key is its own";
         keys.reader.warn(source, message);
@@ -302,17 +356,28 @@ pub(super) fn keys(mut keys: Section<'_, '_>) -> Result<Keys, Reported> {
     Ok(Keys { retain: retain?.value })
 }
 
-/// `[rules]`: the keys are the ids of the rulebook.
+/// Whom `[rules]` are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Everyone.
+    All,
+    /// One client: what is published can't depend on that.
+    Client,
+}
+
+/// `[rules]`: the keys are the ids of the rulebook; each with its setting and its place.
 pub(super) fn rules(
     mut keys: Section<'_, '_>,
     known_rules: &[KnownRule<'_>],
-) -> BTreeMap<String, Setting> {
+    whose: Whose,
+) -> BTreeMap<String, Given<Setting>> {
     let mut settings = BTreeMap::new();
     for (id, place) in keys.keys() {
         if let Some(rule) = known_rules.iter().find(|rule| rule.id == id) {
-            if let Ok(Some(given)) = keys.given(&id, None, |input| setting_of(*rule, input)) {
+            if let Ok(Some(given)) = keys.given(&id, None, |input| setting_of(*rule, whose, input))
+            {
                 keys.note(&id, &given.value, &given.source);
-                settings.insert(id, given.value);
+                settings.insert(id, given);
             }
         } else {
             let ids = known_rules.iter().map(|rule| rule.id);
@@ -326,8 +391,18 @@ pub(super) fn rules(
     settings
 }
 
-fn setting_of(rule: KnownRule<'_>, input: value::Input<'_>) -> Result<Setting, value::Refusal> {
+fn setting_of(
+    rule: KnownRule<'_>,
+    whose: Whose,
+    input: value::Input<'_>,
+) -> Result<Setting, value::Refusal> {
+    let published = ["jwks/", "discovery/"].into_iter().any(|layer| rule.id.starts_with(layer));
     match value::word(input)? {
+        _ if published && whose == Whose::Client => {
+            Err("is not for a single client: all of them get the same documents; \
+                 write it in [rules], or let this one use a [[jwks.view]]"
+                .into())
+        }
         Setting::Repair => Ok(Setting::Repair),
         _ if rule.fixed => {
             Err("is not allowed: this rule keeps secrets from being published; allowed: repair"

@@ -7,13 +7,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rules::Setting;
-use crate::token::Modes;
+use crate::token::{Mode, Modes};
 
 const RULES: &[KnownRule<'_>] = &[
     KnownRule { id: "jwks/kid-missing", fixed: false },
     KnownRule { id: "jwks/alg-missing", fixed: false },
     KnownRule { id: "jwks/private-members", fixed: true },
-    KnownRule { id: "token_response/no-store", fixed: false },
+    KnownRule { id: "token-response/cacheable", fixed: false },
+    KnownRule { id: "claims/audience-array", fixed: false },
+    KnownRule { id: "claims/audience-string", fixed: false },
 ];
 
 /// The least that makes a good file.
@@ -95,7 +97,23 @@ fn every_key_is_read() {
     assert_eq!(first.known_keys[0].kid.as_deref(), Some("1_RS256"));
     assert_eq!(second.external_url, Origin::parse("https://idp.example.com").ok());
     assert_eq!(config.jwks.content_type, ContentType::JwkSetJson);
+    let views: Vec<_> =
+        config.jwks.views.iter().map(|view| (view.publish, view.content_type)).collect();
+    let all = (Publish::Both, ContentType::JwkSetJson);
+    assert_eq!(views, [(Publish::Bridge, ContentType::Json), all]);
     assert_eq!(config.rules["jwks/kid-missing"], Setting::Warn);
+    let [client] = config.clients.as_slice() else { panic!("one client") };
+    assert_eq!((client.id.as_str(), client.tokens.max_token_bytes), ("crm", 2048));
+    assert_eq!(client.secret_file, Some("secrets/crm".into()));
+    let modes = Modes { id_token: Mode::Auto, ..config.tokens.modes };
+    assert_eq!(
+        (client.tokens.modes, client.tokens.carrier),
+        (modes, false),
+        "the rest is inherited"
+    );
+    assert_eq!(client.rules["claims/audience-string"], Setting::Off);
+    assert_eq!(client.rules["claims/audience-array"], Setting::Repair);
+    assert_eq!(client.rules["jwks/kid-missing"], Setting::Warn);
     assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
 }
 
@@ -197,6 +215,24 @@ fn warnings_name_their_place() {
         external_url = \"https://IDP.test:443/\"\nkeys = \"keys\"\n";
     let config = from_text(circle, &Overrides::default()).unwrap();
     insta::assert_snapshot!(config.warnings.join("\n"));
+}
+
+#[test]
+fn sets_that_only_some_can_use_are_warned_about() {
+    for (settings, said) in [
+        ("jwks.publish = \"upstream\"\njwks.view = [{ path = \"/v\" }]\n", "use a [[jwks.view]]"),
+        ("jwks.publish = \"bridge\"\n", "nobody but the provider can verify them"),
+    ] {
+        let config = from_text(&format!("{settings}{LEAST}"), &Overrides::default()).unwrap();
+        assert_eq!(config.warnings.len(), 1);
+        assert!(config.warnings[0].contains(said), "{:?}", config.warnings);
+    }
+    let fine =
+        "jwks.publish = \"bridge\"\njwks.view = [{ path = \"/v\", publish = \"upstream\" }]\n";
+    assert_eq!(
+        from_text(&format!("{fine}{LEAST}"), &Overrides::default()).unwrap().warnings,
+        [""; 0]
+    );
 }
 
 #[test]

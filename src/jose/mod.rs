@@ -6,6 +6,7 @@
 
 mod alg;
 pub mod base64url;
+mod client_secret;
 mod ecdsa_der;
 mod jwk;
 mod jws;
@@ -15,6 +16,7 @@ pub mod thumbprint;
 mod verify;
 
 pub use alg::{Alg, KeyType};
+pub use client_secret::ClientSecret;
 pub use jwk::{Curve, JwkError, PRIVATE_MEMBERS, PublicKey, RSA_BITS};
 pub use jws::{CompactJws, JwsError, Kid, ProtectedHeader};
 pub use pem::{PemError, public_key_from_certificate, public_key_from_spki, public_keys_from_pem};

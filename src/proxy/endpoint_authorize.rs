@@ -5,6 +5,7 @@
 //! known for something else, and pages there if they answer a POST of a form and the provider offers such
 //! response types. What brings no token passes as it came.
 
+use super::asked::Asked;
 use super::body::Body;
 use super::rewrite;
 use super::vouch::{Vouched, passed, vouch};
@@ -139,7 +140,11 @@ async fn judge(
     response: &AuthorizationResponse<'_>,
 ) -> Vouched {
     match expected.issuer(site, response) {
-        Some(issuer) => vouch(worker, issuer, response.tokens()).await,
+        Some(issuer) => {
+            let mut asked = Asked::default();
+            asked.learn_from_form(expected.query().as_bytes());
+            vouch(worker, issuer, &asked, response.tokens()).await
+        }
         None => {
             let kinds = response.tokens().map(UpstreamToken::kind);
             let words = kinds.map(|kind| passed(worker, kind, "issuer"));

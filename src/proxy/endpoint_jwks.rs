@@ -20,7 +20,11 @@ pub(super) fn answer<B>(request: &Request<B>, route: &Route) -> Result<Response<
     }
     let snapshot = route.snapshot.as_ref().filter(|snapshot| snapshot.is_usable(clock::now()));
     let snapshot = snapshot.ok_or(Refusal::NoKeySet)?;
-    Ok(respond(&snapshot.keys, request.headers()))
+    let keys = match route.view {
+        None => Some(&snapshot.keys),
+        Some(view) => snapshot.views.get(view).and_then(Option::as_ref),
+    };
+    Ok(respond(keys.ok_or(Refusal::NoKeySet)?, request.headers()))
 }
 
 /// A document from memory, or the word that it is still the same.

@@ -1,6 +1,7 @@
 //! Endpoints whose whole response is one JWT: userinfo (OpenID Connect Core §5.3.2) and introspection
 //! (RFC 9701 §5).
 
+use super::asked::Asked;
 use super::body::Body;
 use super::rewrite;
 use super::vouch::{passed, vouch};
@@ -42,7 +43,8 @@ pub(super) async fn treat(
     let Some(parsed) = JwtResponse::parse(kind, &body) else {
         return pass(Response::from_parts(parts, Body::Full(body)), "not_a_jws");
     };
-    let mut vouched = vouch(worker, route.issuer, std::iter::once(parsed.token())).await;
+    let mut vouched =
+        vouch(worker, route.issuer, &Asked::default(), std::iter::once(parsed.token())).await;
     vouched.annotate(&mut parts.headers);
     let new = match vouched.tokens.pop() {
         Some((_, token)) => {

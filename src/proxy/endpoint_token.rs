@@ -1,5 +1,6 @@
 //! The token endpoint: the tokens of a response pass, are annotated or re-signed; the response itself is repaired.
 
+use super::asked::Asked;
 use super::body::Body;
 use super::vouch::{passed, vouch};
 use super::worker::Worker;
@@ -14,12 +15,11 @@ use http::{Response, StatusCode};
 pub(super) async fn treat(
     worker: &Worker,
     route: &Route,
+    asked: &Asked,
     response: Response<Body>,
 ) -> (Response<Body>, Option<&'static str>) {
     let pass = |response, reason| (response, Some(passed(worker, TokenKind::IdToken, reason)));
-    if route.snapshot.is_none() {
-        return pass(response, "no_snapshot");
-    }
+    let Some(snapshot) = &route.snapshot else { return pass(response, "no_snapshot") };
     if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
         // An error response (RFC 6749 §5.2) has no token: nothing to decide, nothing to count.
         return (response, None);
@@ -37,7 +37,8 @@ pub(super) async fn treat(
     if rewrite::media_type(&parts.headers) == "text/html" && !begins_an_object(&body) {
         return pass(Response::from_parts(parts, Body::Full(body)), "content_type");
     }
-    let (body, is_new) = repair_token_response::repair(worker, &mut parts, body);
+    let (body, is_new) =
+        repair_token_response::repair(worker, &snapshot.treatments, asked, &mut parts, body);
     if is_new {
         rewrite::forget_old_body(&mut parts.headers);
     }
@@ -53,7 +54,7 @@ pub(super) async fn treat(
         passed(worker, TokenKind::IdToken, "no_id_token");
     }
     let tokens = access_token.iter().chain(&id_token);
-    let vouched = vouch(worker, route.issuer, tokens).await;
+    let vouched = vouch(worker, route.issuer, asked, tokens).await;
     vouched.annotate(&mut parts.headers);
     let new = if vouched.tokens.is_empty() && vouched.id_token_kid().is_none() {
         Body::Full(body.clone())

@@ -1,5 +1,6 @@
 //! One request, from its head to the head of its response.
 
+use super::asked::Asked;
 use super::body::Body;
 use super::client::Client;
 use super::error::Refusal;
@@ -10,7 +11,7 @@ use super::{
     endpoint_authorize, endpoint_discovery, endpoint_jwks, endpoint_jwt, endpoint_token, forward,
     hygiene, restore, rewrite,
 };
-use crate::token::{Mode, Place};
+use crate::token::Place;
 use crate::upstream::{Endpoint, Route, Site};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -85,30 +86,32 @@ async fn answer(
     account.endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
     let jwt = route.and_then(|route| {
         let kind = endpoint_jwt::kind_of(route.endpoint)?;
-        let mode = route.snapshot.as_ref()?.modes.of(kind);
-        (mode != Mode::Pass).then_some((route, kind))
+        route.snapshot.as_ref()?.treatments.concern(kind).then_some((route, kind))
     });
     let way = Way { worker, site: &site, client, trace };
     let (response, decision) = match (account.endpoint, route) {
         (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route)?, None),
         (Endpoint::Discovery, Some(route)) => match endpoint_discovery::answer(&request, route) {
             Some(response) => (response, Some("repaired")),
-            None => (way.pass(request, Some(route), false).await?, None),
+            None => (way.pass(request, Some(route), Reading::No).await?, None),
         },
         (Endpoint::Token, Some(route)) => {
-            let response = way.pass(request, Some(route), true).await?;
-            endpoint_token::treat(worker, route, response).await
+            let mut asked = Asked::of(request.headers());
+            let reading = Reading::WithForm(&mut asked);
+            let response = way.pass(request, Some(route), reading).await?;
+            endpoint_token::treat(worker, route, &asked, response).await
         }
         _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
             (Some((route, kind)), _) => {
-                let response = way.pass(request, Some(route), true).await?;
+                let response = way.pass(request, Some(route), Reading::Yes).await?;
                 endpoint_jwt::treat(worker, route, kind, response).await
             }
             (None, Some(expected)) => {
-                let response = way.pass(request, route, expected.page).await?;
+                let reading = if expected.page { Reading::Yes } else { Reading::No };
+                let response = way.pass(request, route, reading).await?;
                 endpoint_authorize::treat(worker, &site, &expected, response).await
             }
-            (None, None) => (way.pass(request, route, false).await?, None),
+            (None, None) => (way.pass(request, route, Reading::No).await?, None),
         },
     };
     account.decision = decision;
@@ -129,6 +132,16 @@ async fn await_documents(worker: &Worker, site: &Site, path: &str) {
     }
 }
 
+/// What becomes of the response to a request.
+enum Reading<'r> {
+    /// It streams.
+    No,
+    /// It is read whole.
+    Yes,
+    /// It is read whole, and what the request's form says of the client matters for it.
+    WithForm(&'r mut Asked),
+}
+
 /// What a request takes along on its way to the provider.
 struct Way<'w> {
     worker: &'w Worker,
@@ -138,12 +151,12 @@ struct Way<'w> {
 }
 
 impl Way<'_> {
-    /// Restores the tokens of a request and passes it on; `read` if its response is to be read.
+    /// Restores the tokens of a request and passes it on.
     async fn pass(
         &self,
         request: Request<Incoming>,
         route: Option<&Route>,
-        read: bool,
+        mut reading: Reading<'_>,
     ) -> Result<Response<Body>, Refusal> {
         let worker = self.worker;
         let (mut parts, incoming) = request.into_parts();
@@ -161,8 +174,11 @@ impl Way<'_> {
             let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
             count(place);
             body = restored;
+            if let (Reading::WithForm(asked), Body::Full(form)) = (&mut reading, &body) {
+                asked.learn_from_form(form);
+            }
         }
-        if read {
+        if !matches!(reading, Reading::No) {
             rewrite::prepare_request(&mut parts.headers);
         }
         let snapshot = route.and_then(|route| route.snapshot.as_ref());

@@ -5,6 +5,7 @@
 //! Connect Back-Channel Logout §2.6), signs it anew where that is called for, and sends it to the one URL that
 //! the configuration names: never to one that a request could choose.
 
+use super::asked::Asked;
 use super::body::{Body, ReadAhead};
 use super::vouch::vouch;
 use super::worker::Worker;
@@ -100,7 +101,8 @@ pub(super) async fn answer(
     if !logout.token().claims_audience(&relay.client_id) {
         return refused(StatusCode::BAD_REQUEST, "audience");
     }
-    let mut vouched = vouch(worker, relay.issuer, std::iter::once(logout.token())).await;
+    let asked = Asked::by(&relay.client_id);
+    let mut vouched = vouch(worker, relay.issuer, &asked, std::iter::once(logout.token())).await;
     let word = vouched.word.unwrap_or_default();
     let token = match (vouched.tokens.pop(), word) {
         (Some((_, token)), _) => token,

@@ -4,6 +4,7 @@
 //! nothing is shared on the way of a request that passes; what is shared (the site, counters) is read without
 //! locks. This room does I/O and knows no JOSE: it asks [`crate::token`] and [`crate::upstream`].
 
+mod asked;
 mod body;
 mod client;
 mod drain;

@@ -1,7 +1,11 @@
 //! The rules for token responses, applied to one on its way to the relying party.
 
+use super::asked::Asked;
 use super::worker::Worker;
-use crate::rules::token_response::{self, Head};
+use crate::rules::Settings;
+use crate::rules::token_response::{self, Facts, Head};
+use crate::token::TokenResponse;
+use crate::upstream::{Treatment, Treatments};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -9,15 +13,22 @@ use http::response::Parts;
 
 /// Repairs the body of a response of the token endpoint and, along with it, its head; what is no token response
 /// stays. Returns the body and whether it is a new one.
-pub(super) fn repair(worker: &Worker, parts: &mut Parts, body: Bytes) -> (Bytes, bool) {
-    let settings = &worker.config.rules;
+pub(super) fn repair(
+    worker: &Worker,
+    treatments: &Treatments,
+    asked: &Asked,
+    parts: &mut Parts,
+    body: Bytes,
+) -> (Bytes, bool) {
+    let settings = &rules_of(treatments, asked, &body).rules;
     let Ok(text) = std::str::from_utf8(&body) else { return (body, false) };
-    let Ok(repaired) = token_response::repair(text, settings) else { return (body, false) };
+    let facts = Facts { has_proof: asked.has_proof };
+    let Ok(repaired) = token_response::repair(text, facts, settings) else { return (body, false) };
     if !token_response::has_token(&repaired.text) {
         return (body, false);
     }
     worker.counters.findings(&repaired.findings);
-    repair_head(worker, parts);
+    repair_head(worker, settings, parts);
     if repaired.is_changed() {
         (Bytes::from(repaired.text.into_owned()), true)
     } else {
@@ -25,7 +36,21 @@ pub(super) fn repair(worker: &Worker, parts: &mut Parts, body: Bytes) -> (Bytes,
     }
 }
 
-fn repair_head(worker: &Worker, parts: &mut Parts) {
+/// The settings of the client that asks, or else of the one that the ID token is for.
+fn rules_of<'s>(treatments: &'s Treatments, asked: &Asked, body: &[u8]) -> &'s Treatment {
+    let is_known = |client: &str| treatments.knows(client);
+    let client = || {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        TokenResponse::parse(body).ok()?.id_token()?.client(is_known)
+    };
+    match asked.client(is_known) {
+        Some(asked) => treatments.of(Some(asked)),
+        None if treatments.are_the_same() => treatments.of(None),
+        None => treatments.of(client().as_deref()),
+    }
+}
+
+fn repair_head(worker: &Worker, settings: &Settings, parts: &mut Parts) {
     let cache_control = all_of(&parts.headers, &CACHE_CONTROL);
     let content_type = all_of(&parts.headers, &CONTENT_TYPE);
     let head = Head {
@@ -33,7 +58,7 @@ fn repair_head(worker: &Worker, parts: &mut Parts) {
         content_type: content_type.as_deref(),
         cache_control: cache_control.as_deref(),
     };
-    let repaired = token_response::repair_head(head, &worker.config.rules);
+    let repaired = token_response::repair_head(head, settings);
     worker.counters.findings(&repaired.findings);
     if let Some(status) = repaired.status {
         parts.status = StatusCode::from_u16(status).unwrap_or(parts.status);

@@ -7,8 +7,7 @@ use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
 use crate::config::ValidConfig;
 use crate::jose::base64url;
-use crate::keys::DirectoryError;
-use crate::upstream::{Background, Connector, Refresher, TlsError};
+use crate::upstream::{Background, Connector, PrepareError, Refresher, TlsError};
 use aws_lc_rs::digest;
 use std::io;
 use std::net::SocketAddr;
@@ -29,9 +28,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The bridge keys can't be used.
+    /// The bridge keys, or the secret of a client, can't be used.
     #[error(transparent)]
-    Keys(#[from] DirectoryError),
+    Keys(#[from] PrepareError),
     /// TLS to the upstream can't be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -91,7 +90,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let admin_address = admin_listener.as_ref().and_then(|listener| address_of(listener).ok());
 
     let drain = Drain::new();
-    let refresher = Arc::new(Refresher::new(&config.issuers));
+    let refresher = Arc::new(Refresher::new(&config));
     let counters = Arc::new(Counters::new(config.server.workers.get()));
     let upstream = Background::prepare(&config, &connector, &refresher)?;
     let relays = Relay::prepare(&config)?;

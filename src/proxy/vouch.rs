@@ -3,6 +3,7 @@
 //! What can't be judged passes, and is counted with the reason. The signature itself is made on the runtime's
 //! pool of blocking threads, never on its event loop.
 
+use super::asked::Asked;
 use super::worker::Worker;
 use crate::admin::TokenOutcome;
 use crate::clock;
@@ -11,7 +12,7 @@ use crate::token::{
     Annotation, Decided, Decision, PassReason, ResignReason, TokenKind, Unsigned, Unverified,
     UpstreamToken, decide,
 };
-use crate::upstream::{Snapshot, Wanted};
+use crate::upstream::{Snapshot, Treatment, Wanted};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,12 +106,14 @@ pub(super) fn passed(worker: &Worker, kind: TokenKind, reason: &'static str) -> 
     reason
 }
 
-/// Decides on the tokens of one response of the issuer at that place in the configuration.
+/// Decides on the tokens of one response of the issuer at that place in the configuration, which somebody `asked` for.
 pub(super) async fn vouch<'r, 't: 'r>(
     worker: &Worker,
     issuer: usize,
+    asked: &Asked,
     tokens: impl Iterator<Item = &'r UpstreamToken<'t>>,
 ) -> Vouched {
+    let whose = Whose { issuer, asked };
     let mut vouched = Vouched::default();
     let tokens: Vec<&UpstreamToken<'t>> = tokens.collect();
     let hashing = tokens.iter().copied().find(|token| token.has_at_hash());
@@ -118,7 +121,7 @@ pub(super) async fn vouch<'r, 't: 'r>(
         let new = match (token.kind(), hashing) {
             (TokenKind::AccessToken, Some(hashing)) => {
                 let [access_token, id_token] =
-                    vouch_for_hashed(worker, issuer, token, hashing).await;
+                    vouch_for_hashed(worker, whose, token, hashing).await;
                 vouched.take(worker, TokenKind::AccessToken, access_token);
                 vouched.take(worker, TokenKind::IdToken, id_token);
                 continue;
@@ -129,7 +132,7 @@ pub(super) async fn vouch<'r, 't: 'r>(
                 // With the access token that it holds the hash of.
                 continue;
             }
-            _ => vouch_for(worker, issuer, token).await,
+            _ => vouch_for(worker, whose, token).await,
         };
         vouched.take(worker, token.kind(), new);
     }
@@ -140,31 +143,38 @@ pub(super) async fn vouch<'r, 't: 'r>(
 /// the access token is signed anew only where the ID token can be, too.
 async fn vouch_for_hashed(
     worker: &Worker,
-    issuer: usize,
+    whose: Whose<'_>,
     access_token: &UpstreamToken<'_>,
     id_token: &UpstreamToken<'_>,
 ) -> [Result<New, &'static str>; 2] {
-    let judged = judge(worker, issuer, access_token).await;
+    let judged = judge(worker, whose, access_token).await;
     if !matches!(judged.verdict, Verdict::Resign(..)) {
         let access_token = finish(worker, TokenKind::AccessToken, judged).await;
-        return [access_token, vouch_for(worker, issuer, id_token).await];
+        return [access_token, vouch_for(worker, whose, id_token).await];
     }
     // Any other text in the place of the access token tells whether the ID token can follow.
-    let following = judge(worker, issuer, &id_token.beside_new_access_token("")).await;
+    let following = judge(worker, whose, &id_token.beside_new_access_token("")).await;
     if !matches!(following.verdict, Verdict::Resign(..)) {
         return [Err("at_hash"), finish(worker, TokenKind::IdToken, following).await];
     }
     match finish(worker, TokenKind::AccessToken, judged).await {
         Ok(New::Token(new, reason)) => {
             let id_token = id_token.beside_new_access_token(&new);
-            match vouch_for(worker, issuer, &id_token).await {
+            match vouch_for(worker, whose, &id_token).await {
                 Ok(token @ New::Token(..)) => [Ok(New::Token(new, reason)), Ok(token)],
                 // It holds the hash of the old access token still.
                 other => [Err("at_hash"), other],
             }
         }
-        other => [other, vouch_for(worker, issuer, id_token).await],
+        other => [other, vouch_for(worker, whose, id_token).await],
     }
+}
+
+/// The issuer at a place in the configuration, and who asked for a token of it.
+#[derive(Clone, Copy)]
+struct Whose<'w> {
+    issuer: usize,
+    asked: &'w Asked,
 }
 
 enum New {
@@ -179,7 +189,8 @@ struct Judged {
 }
 
 enum Verdict {
-    Resign(Arc<Snapshot>, Unsigned, ResignReason),
+    /// The number is how long a token with a carrier may be, where it is to have one.
+    Resign(Arc<Snapshot>, Option<usize>, Unsigned, ResignReason),
     Annotate(Annotation),
     Pass(Arc<Snapshot>, PassReason),
     /// Without a look at it.
@@ -189,14 +200,15 @@ enum Verdict {
 /// The new token and why, or what to say of the old one, or why it just passes.
 async fn vouch_for(
     worker: &Worker,
-    issuer: usize,
+    whose: Whose<'_>,
     token: &UpstreamToken<'_>,
 ) -> Result<New, &'static str> {
-    finish(worker, token.kind(), judge(worker, issuer, token).await).await
+    finish(worker, token.kind(), judge(worker, whose, token).await).await
 }
 
 /// Decides on a token; waits for fresh keys if no known one verifies it.
-async fn judge(worker: &Worker, issuer: usize, token: &UpstreamToken<'_>) -> Judged {
+async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamToken<'_>) -> Judged {
+    let Whose { issuer, asked } = whose;
     let unseen = |reason| Judged { verdict: Verdict::Unseen(reason), findings: Vec::new() };
     let deadline = Instant::now() + PATIENCE;
     let mut refreshes = 2;
@@ -207,9 +219,12 @@ async fn judge(worker: &Worker, issuer: usize, token: &UpstreamToken<'_>) -> Jud
         if !snapshot.is_usable(clock::now()) {
             return unseen("stale");
         }
-        let mode = snapshot.modes.of(token.kind());
-        let Decided { decision, findings } =
-            decide(&snapshot.trust, &snapshot.bridge, mode, token, clock::now());
+        let treatments = &snapshot.treatments;
+        let asked = asked.client(|client| treatments.knows(client));
+        let Treatment { trust, bridge, modes, .. } = treatments.of_token(token, asked);
+        let mode = modes.of(token.kind());
+        let carrier = bridge.carrier.then_some(bridge.max_token_bytes);
+        let Decided { decision, findings } = decide(trust, bridge, mode, token, clock::now());
         let verdict = match decision {
             Decision::Pass(PassReason::Unverified(Unverified::Signature)) if refreshes > 0 => {
                 let patience = deadline.saturating_duration_since(Instant::now());
@@ -220,7 +235,9 @@ async fn judge(worker: &Worker, issuer: usize, token: &UpstreamToken<'_>) -> Jud
                 };
                 continue;
             }
-            Decision::Resign(unsigned, reason) => Verdict::Resign(snapshot, unsigned, reason),
+            Decision::Resign(unsigned, reason) => {
+                Verdict::Resign(snapshot, carrier, unsigned, reason)
+            }
             Decision::Annotate(annotation) => Verdict::Annotate(annotation),
             Decision::Pass(reason) => Verdict::Pass(snapshot, reason),
         };
@@ -236,8 +253,8 @@ async fn finish(
 ) -> Result<New, &'static str> {
     worker.counters.findings(&findings);
     match verdict {
-        Verdict::Resign(snapshot, unsigned, reason) => {
-            let signed = sign(worker, &snapshot, kind, unsigned, reason).await?;
+        Verdict::Resign(snapshot, carrier, unsigned, reason) => {
+            let signed = sign(worker, &snapshot, carrier, kind, unsigned, reason).await?;
             Ok(New::Token(signed, reason.name()))
         }
         Verdict::Annotate(annotation) => Ok(New::Annotation(annotation)),
@@ -249,21 +266,22 @@ async fn finish(
     }
 }
 
+/// Signs; `carrier` is how long a token with a carrier may be, where it is to have one.
 async fn sign(
     worker: &Worker,
     snapshot: &Arc<Snapshot>,
+    carrier: Option<usize>,
     kind: TokenKind,
     unsigned: Unsigned,
     reason: ResignReason,
 ) -> Result<String, &'static str> {
-    let (issuer, title) = (snapshot.trust.issuer.as_str(), kind.title());
-    if !unsigned.is_carried() && snapshot.bridge.carrier {
+    let (issuer, title) = (snapshot.metadata.issuer.as_str(), kind.title());
+    if let Some(max_token_bytes) = carrier.filter(|_| !unsigned.is_carried()) {
         worker.counters.token(kind, TokenOutcome::WithoutCarrier, "too_long");
         warn!(
             issuer,
-            "a re-signed {title} would be longer than tokens.max_token_bytes ({}) with its carrier: it goes \
-             without, so the provider will refuse it when it comes back",
-            snapshot.bridge.max_token_bytes
+            "a re-signed {title} would be longer than tokens.max_token_bytes ({max_token_bytes}) with its carrier: it \
+             goes without, so the provider will refuse it when it comes back"
         );
     }
     let kid = unsigned.kid().to_owned();
@@ -285,7 +303,7 @@ async fn sign(
 
 /// What an operator should do about a token that passes though relying parties may refuse it.
 fn tell_pass(snapshot: &Snapshot, kind: TokenKind, reason: PassReason) {
-    let (issuer, title) = (snapshot.trust.issuer.as_str(), kind.title());
+    let (issuer, title) = (snapshot.metadata.issuer.as_str(), kind.title());
     match reason {
         PassReason::Mode | PassReason::Acceptable => {}
         PassReason::NoKeyForAlg(alg) => warn!(

@@ -190,6 +190,13 @@ pub(super) mod testing {
             assert_eq!(result, None, "{id} changes nothing where it only warns");
         }
 
+        /// The rule fires on `text`, and changes nothing.
+        pub(in crate::rules) fn left(&self, text: &str) {
+            let (findings, result) = self.run(Setting::Repair, text);
+            assert!(findings.iter().all(|found| found.effect == Effect::Kept), "{findings:?}");
+            assert_eq!((findings.is_empty(), result), (false, None), "{}", self.rule.id);
+        }
+
         /// The near miss: the rule does not fire on `text`.
         pub(in crate::rules) fn silent(&self, text: &str) {
             let found = self.run(Setting::Repair, text);

@@ -34,17 +34,22 @@ fn bridge(keys: Vec<Arc<BridgeKey>>) -> Bridge {
 }
 
 fn trust(public: PublicKey) -> Trust {
+    trust_for(public, None)
+}
+
+/// Where the JWK names that algorithm.
+fn trust_for(public: PublicKey, alg: Option<Alg>) -> Trust {
     Trust {
         issuer: "i".to_owned(),
         access_token_issuer: None,
         audiences: Vec::new(),
         clock_skew: 60,
-        keys: vec![TrustedKey {
+        keys: Arc::new([TrustedKey {
             key: VerificationKey::new(public).unwrap(),
-            alg: None,
+            alg,
             kid: Some("a".to_owned()),
             settled: true,
-        }],
+        }]),
         claims: claims::Options { issuer: "i".to_owned(), ..claims::Options::default() },
     }
 }
@@ -149,8 +154,7 @@ fn threat_02_the_key_fixes_the_algorithm() {
     for pair in &*PAIRS {
         let text = token_of(&pair.upstream);
         for other in Alg::ALL {
-            let mut trust = trust(pair.upstream.public().clone());
-            trust.keys[0].alg = Some(other);
+            let trust = trust_for(pair.upstream.public().clone(), Some(other));
             let token = UpstreamToken::for_test(&text);
             let verified = trust.verify(&token, NOW, &mut Vec::new());
             let expected = (other != pair.alg).then_some(Unverified::Signature);

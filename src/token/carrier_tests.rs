@@ -149,7 +149,7 @@ fn threat_01_laundering_through_every_carrier() {
                 access_token_issuer: None,
                 audiences: audiences.map(|aud| aud.as_str().unwrap().to_owned()).collect(),
                 clock_skew: 60,
-                keys: vec![key],
+                keys: [key].into(),
                 claims: claim_rules(&vector["settings"]),
             };
             let mut new_token = None;

@@ -88,8 +88,8 @@ pub enum ResignReason {
     KidUnknown,
     /// Relying parties that cache the set may not have its key yet.
     KidUnsettled,
-    /// Its key is not published, since its private half is public knowledge.
-    KeyCompromised,
+    /// Its key is not published: its private half is public knowledge, or the set is to hold the bridge keys alone.
+    KeyUnpublished,
     /// The access token beside it is signed anew, so that it must hold another hash.
     Hash,
     /// Its ECDSA signature is in the form of DER.
@@ -134,7 +134,7 @@ impl ResignReason {
             Self::KidUnusable => "kid_unusable",
             Self::KidUnknown => "kid_unknown",
             Self::KidUnsettled => "kid_unsettled",
-            Self::KeyCompromised => "key_compromised",
+            Self::KeyUnpublished => "key_not_published",
             Self::Hash => "at_hash",
             Self::SignatureForm => "signature_form",
             Self::Claims => "claims",
@@ -194,7 +194,7 @@ fn decide_noting(
 /// Why a strict relying party, which looks a token's key up by `kid` in a set that it may have cached,
 /// would refuse `token` as it came; `None` if it would not.
 fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
-    let Some(published) = &token.signer().kid else { return Some(ResignReason::KeyCompromised) };
+    let Some(published) = &token.signer().kid else { return Some(ResignReason::KeyUnpublished) };
     match &token.jws().header().kid {
         Kid::Missing => Some(ResignReason::KidMissing),
         Kid::Unusable => Some(ResignReason::KidUnusable),

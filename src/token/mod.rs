@@ -10,6 +10,7 @@
 
 mod authorization_response;
 mod claims;
+mod client;
 mod decide;
 mod examine;
 mod form_post;

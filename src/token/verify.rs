@@ -6,6 +6,7 @@ use super::response::UpstreamToken;
 use crate::jose::{Alg, CompactJws, JwsError, VerificationKey};
 use crate::rules::claims::{self, Options};
 use crate::rules::{Effect, Finding, Repaired};
+use std::sync::Arc;
 
 /// What an issuer's tokens are verified against.
 #[derive(Debug)]
@@ -18,8 +19,8 @@ pub struct Trust {
     pub audiences: Vec<String>,
     /// How far clocks may differ, in seconds.
     pub clock_skew: u32,
-    /// The upstream's keys.
-    pub keys: Vec<TrustedKey>,
+    /// The upstream's keys, which all clients share.
+    pub keys: Arc<[TrustedKey]>,
     /// How claims are repaired before they are judged.
     pub claims: Options,
 }

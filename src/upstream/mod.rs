@@ -14,6 +14,7 @@ mod refresh;
 mod refresher;
 mod site;
 mod snapshot;
+mod treatment;
 
 pub use connect::{ConnectError, Connector, TlsError};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
@@ -21,6 +22,8 @@ pub use metadata::{Metadata, MetadataError};
 pub use path::normalise;
 pub use publication::Publication;
 pub use refresh::Background;
+pub use refresh::PrepareError;
 pub use refresher::{IssuerStatus, Refresher, Wanted};
 pub use site::{Endpoint, Route, Site, discovery_path};
 pub use snapshot::{PublishedKeys, Snapshot, SnapshotError};
+pub use treatment::{Treatment, Treatments};

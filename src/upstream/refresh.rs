@@ -13,9 +13,12 @@ use super::publication::Publication;
 use super::refresher::{Refresher, Shared};
 use super::site::{Known, Site, discovery_path};
 use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
+use super::treatment::Secrets;
 use crate::clock;
-use crate::config::{Issuer, KeySource, Origin, ValidConfig};
-use crate::keys::{DirectoryError, KeyRing, check_distinct, load_directory};
+use crate::config::{Client, Issuer, KeySource, Origin, ValidConfig};
+use crate::keys::{
+    DirectoryError, KeyRing, SecretError, check_distinct, load_client_secret, load_directory,
+};
 use crate::rules::{Effect, Finding};
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
@@ -84,23 +87,47 @@ fn first_rings(config: &ValidConfig) -> Result<Vec<KeyRing>, DirectoryError> {
     Ok(rings)
 }
 
+/// Reads the secrets of the clients, which must not wait until a token needs one.
+fn secrets(config: &ValidConfig) -> Result<Secrets, SecretError> {
+    let load = |client: &Client| {
+        let Some(path) = &client.secret_file else { return Ok(None) };
+        let (secret, warning) = load_client_secret(path, &client.id)?;
+        warning.iter().for_each(|warning| warn!("{warning}"));
+        Ok(Some(Arc::new(secret)))
+    };
+    config.clients.iter().map(load).collect()
+}
+
+/// Why the background can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The bridge keys can't be used.
+    #[error(transparent)]
+    Keys(#[from] DirectoryError),
+    /// The secret of a client can't be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
 /// The background before it runs; may go to the thread that it is to run on.
 pub struct Background {
     config: Arc<ValidConfig>,
     connector: Connector,
     refresher: Arc<Refresher>,
     rings: Vec<KeyRing>,
+    secrets: Secrets,
 }
 
 impl Background {
-    /// Reads the bridge keys.
+    /// Reads the bridge keys, and the secrets of clients.
     pub fn prepare(
         config: &Arc<ValidConfig>,
         connector: &Connector,
         refresher: &Arc<Refresher>,
-    ) -> Result<Self, DirectoryError> {
+    ) -> Result<Self, PrepareError> {
         Ok(Self {
             rings: first_rings(config)?,
+            secrets: secrets(config)?,
             config: Arc::clone(config),
             connector: connector.clone(),
             refresher: Arc::clone(refresher),
@@ -119,6 +146,7 @@ impl Background {
                 all: Rc::clone(&all),
                 index,
                 ring,
+                secrets: Arc::clone(&self.secrets),
                 keys_error: None,
                 publication: Publication::default(),
                 known: None,
@@ -137,6 +165,7 @@ struct Task {
     all: Rc<RefCell<Vec<Known>>>,
     index: usize,
     ring: KeyRing,
+    secrets: Secrets,
     keys_error: Option<String>,
     publication: Publication,
     known: Option<Documents>,
@@ -290,7 +319,7 @@ impl Task {
         let Some(known) = all.get_mut(self.index) else { return };
         if known.metadata.as_ref() != Some(metadata) {
             known.metadata = Some(metadata.clone());
-            self.refresher.site.store(Arc::new(Site::new(&self.config.issuers, &all)));
+            self.refresher.site.store(Arc::new(Site::new(&self.config, &all)));
         }
     }
 
@@ -363,6 +392,7 @@ impl Task {
             },
             max_age: known.max_age,
             ring: &self.ring,
+            secrets: &self.secrets,
             now: clock::now(),
             fetched: known.fetched,
         };
@@ -372,7 +402,7 @@ impl Task {
             self.tell_news(known.snapshot.as_deref(), &snapshot);
             known.snapshot = Some(snapshot);
         }
-        self.refresher.site.store(Arc::new(Site::new(&config.issuers, &all)));
+        self.refresher.site.store(Arc::new(Site::new(&config, &all)));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! Whoever asks while a refresh is wanted or under way shares it.
 
 use super::site::Site;
-use crate::config::Issuer;
+use crate::config::ValidConfig;
 use crate::rules::Finding;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,8 +59,8 @@ pub enum Wanted {
 }
 
 impl Refresher {
-    /// For `issuers` issuers of which nothing is known yet.
-    pub fn new(issuers: &[Issuer]) -> Self {
+    /// For the issuers of `config`, of which nothing is known yet.
+    pub fn new(config: &ValidConfig) -> Self {
         let shared = || Shared {
             wanted: Notify::new(),
             under_way: AtomicBool::new(false),
@@ -68,8 +68,8 @@ impl Refresher {
             status: Mutex::default(),
         };
         Self {
-            site: ArcSwap::from_pointee(Site::new(issuers, &[])),
-            issuers: issuers.iter().map(|_| shared()).collect(),
+            site: ArcSwap::from_pointee(Site::new(config, &[])),
+            issuers: config.issuers.iter().map(|_| shared()).collect(),
         }
     }
 

@@ -4,7 +4,7 @@ use super::fetch::Forwarding;
 use super::metadata::Metadata;
 use super::path::normalise;
 use super::snapshot::Snapshot;
-use crate::config::Issuer;
+use crate::config::ValidConfig;
 use std::sync::Arc;
 
 /// The endpoints that kidstamp tells apart.
@@ -106,6 +106,8 @@ pub struct Route {
     pub issuer: usize,
     /// The issuer's snapshot; `None` until there is one.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// The place of a `[[jwks.view]]` in the configuration; `None` for the key set itself, and for other endpoints.
+    pub view: Option<usize>,
 }
 
 /// What is known of one issuer.
@@ -134,19 +136,34 @@ pub struct Site {
 
 impl Site {
     /// Puts together what is known of each issuer, in the order of the configuration.
-    pub(super) fn new(issuers: &[Issuer], known: &[Known]) -> Self {
+    pub(super) fn new(config: &ValidConfig, known: &[Known]) -> Self {
+        let issuers = &config.issuers;
+        let snapshot_of = |index: usize| known.get(index).and_then(|known| known.snapshot.as_ref());
+        // What the configuration names wins over what the provider does.
         let mut routes: Vec<Route> = Vec::new();
+        for (place, view) in config.jwks.views.iter().enumerate() {
+            let named = issuers.iter().position(|issuer| issuer.issuer == view.issuer);
+            let issuer = view.issuer.as_ref().and(named).unwrap_or_default();
+            routes.push(Route {
+                path: normalise(&view.path).into(),
+                endpoint: Endpoint::Jwks,
+                issuer,
+                snapshot: snapshot_of(issuer).cloned(),
+                view: Some(place),
+            });
+        }
         let mut add = |path: &str, endpoint, issuer, snapshot: Option<&Arc<Snapshot>>| {
             let path: Box<str> = normalise(path).into();
             // The first issuer of a path that two share gets it; so does the first endpoint.
             if !routes.iter().any(|route| route.path == path) {
-                routes.push(Route { path, endpoint, issuer, snapshot: snapshot.cloned() });
+                let snapshot = snapshot.cloned();
+                routes.push(Route { path, endpoint, issuer, snapshot, view: None });
             }
         };
         let (mut is_complete, mut knows_all_paths) = (true, true);
         for (index, issuer) in issuers.iter().enumerate() {
             let known = known.get(index);
-            let snapshot = known.and_then(|known| known.snapshot.as_ref());
+            let snapshot = snapshot_of(index);
             // Where the provider has moved, the paths of the snapshot's time and the newest.
             let current = snapshot.map(|snapshot| &snapshot.metadata);
             let newest = known.and_then(|known| known.metadata.as_ref());
@@ -184,7 +201,7 @@ impl Site {
         }
         let name = name()?;
         let named = |route: &&Route| {
-            route.snapshot.as_ref().is_some_and(|snapshot| snapshot.trust.issuer == name)
+            route.snapshot.as_ref().is_some_and(|snapshot| snapshot.metadata.issuer == name)
         };
         self.routes.iter().find(named).map(|route| route.issuer)
     }

@@ -6,14 +6,14 @@ use super::discovery::Surroundings;
 use super::fetch::Forwarding;
 use super::metadata::Metadata;
 use super::publication::Publication;
-use crate::config::{Issuer, ValidConfig};
+use super::treatment::{Common, Secrets, Treatments};
+use crate::config::{ContentType, Issuer, Publish, ValidConfig};
 use crate::jose::{Alg, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{self, Document, Edits, Limits, Value};
 use crate::keys::KeyRing;
-use crate::rules::claims;
 use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
 use crate::rules::{Finding, Repaired};
-use crate::token::{Bridge, BridgeKey, Modes, Trust, TrustedKey};
+use crate::token::{BridgeKey, TrustedKey};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -30,14 +30,12 @@ pub struct Snapshot {
     pub forwarding: Forwarding,
     /// The key set, as relying parties get it.
     pub keys: PublishedKeys,
+    /// Other forms of it, in the order of `[[jwks.view]]`; `None` for other issuers', and for what would be empty.
+    pub views: Vec<Option<PublishedKeys>>,
     /// The discovery document, if the rules changed it.
     pub discovery: Option<PublishedKeys>,
-    /// What tokens are verified against.
-    pub trust: Trust,
-    /// What they are re-signed with.
-    pub bridge: Bridge,
-    /// What is to happen to tokens.
-    pub modes: Modes,
+    /// How tokens are treated.
+    pub treatments: Treatments,
     /// What the rules found in the provider's documents.
     pub findings: Vec<Finding>,
     usable_until: AtomicI64,
@@ -87,6 +85,7 @@ pub(super) struct Ingredients<'i> {
     /// The `max-age` that came with the key set.
     pub(super) max_age: Option<Duration>,
     pub(super) ring: &'i KeyRing,
+    pub(super) secrets: &'i Secrets,
     pub(super) now: i64,
     /// When the documents were fetched.
     pub(super) fetched: i64,
@@ -106,7 +105,9 @@ impl Snapshot {
         };
         let repaired = jwks::repair(text, &options)?;
         let retain = from.config.keys.retain;
-        let body = with_bridge_keys(&repaired.text, &from.ring.published(from.now, retain))?;
+        let bridge = from.ring.published(from.now, retain);
+        let set = |publish| published_set(publish, &repaired.text, &bridge);
+        let body = set(from.config.jwks.publish)?;
         let published = read_keys(&body)?;
         publication.publish(
             from.now,
@@ -116,8 +117,14 @@ impl Snapshot {
                 .map(|(kid, thumbprint)| (kid, thumbprint, repaired.provider_kids.contains(kid))),
         );
         let settled = |kid: &str| publication.is_settled(kid, from.now, from.config.jwks.settle);
-        let trust = trust(from, &repaired, settled)?;
-        let bridge = bridge(from, &published);
+        let common = Common {
+            issuer: from.metadata.issuer.clone(),
+            access_token_issuer: from.issuer.access_token_issuer.clone(),
+            audiences: from.issuer.audiences.clone(),
+            aliases: from.issuer.aliases.clone(),
+            trusted: trusted(&repaired, &published, settled)?,
+            bridge: signing(from, &read_keys(&repaired.text)?),
+        };
         let discovery = discovery(from, &repaired)?;
         let mut findings = repaired.findings;
         findings.extend(discovery.iter().flat_map(|document| document.findings.iter().cloned()));
@@ -128,9 +135,8 @@ impl Snapshot {
             metadata: from.metadata.clone(),
             forwarding: from.forwarding.clone(),
             keys: publishable(body, from.config.jwks.content_type.as_str(), from),
-            trust,
-            bridge,
-            modes: from.config.tokens.modes,
+            views: views(from, set),
+            treatments: Treatments::new(from.config, &common, from.secrets),
             findings,
             usable_until: AtomicI64::new(0),
         };
@@ -184,6 +190,48 @@ fn read_key(jwk: Value<'_>) -> ReadKey {
     }
 }
 
+/// The set that holds the keys of those whom `publish` names.
+fn published_set(
+    publish: Publish,
+    repaired: &str,
+    bridge: &[Arc<BridgeKey>],
+) -> Result<String, SnapshotError> {
+    match publish {
+        Publish::Both => with_bridge_keys(repaired, bridge),
+        Publish::Upstream => with_bridge_keys(repaired, &[]),
+        Publish::Bridge => bridge_keys_alone(repaired, bridge),
+    }
+}
+
+/// Each `[[jwks.view]]`, as far as it is this issuer's and holds a key.
+fn views(
+    from: &Ingredients<'_>,
+    set: impl Fn(Publish) -> Result<String, SnapshotError>,
+) -> Vec<Option<PublishedKeys>> {
+    let all = from.config.jwks.views.iter();
+    let made = all.map(|view| {
+        let is_ours = view.issuer.as_ref().is_none_or(|issuer| *issuer == from.metadata.issuer);
+        let body = is_ours.then(|| set(view.publish))?.ok()?;
+        Some(publishable(body, ContentType::as_str(view.content_type), from))
+    });
+    made.collect()
+}
+
+/// The bridge keys. One that the provider publishes itself (same-key mode) is taken from its set as it stands there.
+fn bridge_keys_alone(repaired: &str, bridge: &[Arc<BridgeKey>]) -> Result<String, SnapshotError> {
+    if bridge.is_empty() {
+        return Err(SnapshotError::NothingLeft);
+    }
+    let document = Document::parse(repaired, Limits::DOCUMENT).map_err(Unreadable::from)?;
+    let upstream: Vec<Value<'_>> =
+        document.root().get("keys").ok_or(Unreadable::NotAKeySet)?.elements().collect();
+    let keys = bridge.iter().map(|key| {
+        let is_same = |jwk: &&Value<'_>| PublicKey::from_jwk(**jwk).as_ref() == Ok(key.public());
+        upstream.iter().find(is_same).map_or_else(|| key.public_jwk(), |jwk| jwk.raw().to_owned())
+    });
+    Ok(format!("{{\"keys\":[{}]}}", keys.collect::<Vec<_>>().join(",")))
+}
+
 /// The repaired set with those bridge keys at its end that it does not hold already.
 fn with_bridge_keys(text: &str, bridge: &[Arc<BridgeKey>]) -> Result<String, SnapshotError> {
     let present: Vec<PublicKey> =
@@ -203,51 +251,39 @@ fn with_bridge_keys(text: &str, bridge: &[Arc<BridgeKey>]) -> Result<String, Sna
     Ok(json::apply(text, &edits.splices(&document)).unwrap_or_else(|_| text.to_owned()))
 }
 
-fn trust(
-    from: &Ingredients<'_>,
+/// The keys that tokens are verified with. Only those of the `published` set have a `kid` that tokens can name.
+fn trusted(
     repaired: &RepairedSet,
+    published: &[ReadKey],
     settled: impl Fn(&str) -> bool,
-) -> Result<Trust, SnapshotError> {
-    let published =
+) -> Result<Arc<[TrustedKey]>, SnapshotError> {
+    let is_published =
+        |kid: &String| published.iter().any(|key| key.kid.as_deref() == Some(kid.as_str()));
+    let upstream =
         read_keys(&repaired.text)?.into_iter().filter(|key| key.signs).filter_map(|key| {
             // A key that is too small, or of an unknown type, is published but backs no signature.
             let verification = VerificationKey::new(key.public?).ok()?;
-            let settled = key.kid.as_deref().is_some_and(&settled);
-            Some(TrustedKey { key: verification, alg: key.alg, kid: key.kid, settled })
+            let kid = key.kid.filter(is_published);
+            let settled = kid.as_deref().is_some_and(&settled);
+            Some(TrustedKey { key: verification, alg: key.alg, kid, settled })
         });
     let compromised = repaired.compromised.iter().filter_map(|key| {
         let verification = VerificationKey::new(key.clone()).ok()?;
         Some(TrustedKey { key: verification, alg: None, kid: None, settled: false })
     });
-    Ok(Trust {
-        issuer: from.metadata.issuer.clone(),
-        access_token_issuer: from.issuer.access_token_issuer.clone(),
-        audiences: from.issuer.audiences.clone(),
-        clock_skew: u32::try_from(from.config.tokens.clock_skew.as_secs()).unwrap_or(u32::MAX),
-        keys: published.chain(compromised).collect(),
-        claims: claims::Options {
-            settings: from.config.rules.clone(),
-            issuer: from.metadata.issuer.clone(),
-            issuer_aliases: from.issuer.aliases.clone(),
-            audiences: from.issuer.audiences.clone(),
-        },
-    })
+    Ok(upstream.chain(compromised).collect())
 }
 
 /// The keys that sign now. One that the provider publishes itself signs under the provider's `kid`.
-fn bridge(from: &Ingredients<'_>, published: &[ReadKey]) -> Bridge {
+fn signing(from: &Ingredients<'_>, upstream: &[ReadKey]) -> Vec<Arc<BridgeKey>> {
     let keys = from.ring.active(from.now).into_iter().map(|key| {
-        let twin = published.iter().find(|other| other.public.as_ref() == Some(key.public()));
+        let twin = upstream.iter().find(|other| other.public.as_ref() == Some(key.public()));
         match twin.and_then(|twin| twin.kid.as_deref()).filter(|kid| *kid != key.kid()) {
             Some(kid) => Arc::new(key.published_as(kid)),
             None => key,
         }
     });
-    Bridge {
-        keys: keys.collect(),
-        carrier: from.config.tokens.carrier,
-        max_token_bytes: from.config.tokens.max_token_bytes,
-    }
+    keys.collect()
 }
 
 /// The algorithms that a provider's tokens may have: of its keys, and as its metadata says.

@@ -31,6 +31,7 @@ mod jwks;
 mod key_sets;
 mod lifecycle;
 mod pass_through;
+mod profiles;
 mod restore;
 mod rules;
 mod secrets;

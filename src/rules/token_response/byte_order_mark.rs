@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
 
 #[cfg(test)]
 mod tests {
-    use super::super::repair;
+    use super::super::{Facts, repair};
     use super::RULE;
     use crate::rules::{Effect, Setting, Settings};
 
@@ -26,16 +26,16 @@ mod tests {
     fn fixtures() {
         let text = r#"{"access_token":"a","token_type":"Bearer"}"#;
         let marked = format!("\u{feff}{text}");
-        let repaired = repair(&marked, &Settings::new()).unwrap();
+        let repaired = repair(&marked, Facts::default(), &Settings::new()).unwrap();
         assert_eq!(repaired.text, text);
         assert_eq!(repaired.findings.len(), 1);
         assert_eq!(
             (repaired.findings[0].rule, repaired.findings[0].effect),
             (RULE.id, Effect::Repaired)
         );
-        assert!(!repair(text, &Settings::new()).unwrap().is_changed());
-        assert!(repair(&format!("\u{feff}{marked}"), &Settings::new()).is_err());
+        assert!(!repair(text, Facts::default(), &Settings::new()).unwrap().is_changed());
+        assert!(repair(&format!("\u{feff}{marked}"), Facts::default(), &Settings::new()).is_err());
         let off = Settings::from([(RULE.id.to_owned(), Setting::Off)]);
-        assert!(repair(&marked, &off).is_err());
+        assert!(repair(&marked, Facts::default(), &off).is_err());
     }
 }

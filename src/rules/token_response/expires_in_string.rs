@@ -6,7 +6,7 @@
 //!
 //! **What is changed:** the quotes go, the digits stay. A fraction, a sign or a word stays as it is.
 
-use super::pointer;
+use super::{Facts, pointer};
 use crate::json::Value;
 use crate::rules::{Effect, Report, Rule, Setting, shown};
 
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["expires-in-string", "TOKR-03", "TOKR-04"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, _: Facts, report: &mut Report<'d>) {
     let Some(member) = response.get("expires_in") else { return };
     let Some(text) = member.as_str() else { return };
     if text.parse::<u32>().is_ok_and(|seconds| seconds.to_string() == text) {

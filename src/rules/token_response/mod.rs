@@ -27,7 +27,14 @@ const TABLE: [Entry<TokenResponse>; 4] = [
 struct TokenResponse;
 
 impl Layer for TokenResponse {
-    type Context<'c> = ();
+    type Context<'c> = Facts;
+}
+
+/// What is known beside the response.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts {
+    /// The request had a proof of possession (RFC 9449 §4), so that its token may be bound to a key.
+    pub has_proof: bool,
 }
 
 /// Every rule of this layer, in the order in which they are applied: the head of the response comes last.
@@ -37,9 +44,13 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// Repairs the body of a successful token response.
-pub fn repair<'t>(text: &'t str, settings: &Settings) -> Result<Repaired<'t>, Unrepairable> {
+pub fn repair<'t>(
+    text: &'t str,
+    facts: Facts,
+    settings: &Settings,
+) -> Result<Repaired<'t>, Unrepairable> {
     let mark = Some(&byte_order_mark::RULE);
-    layer::repair(&TABLE, mark, text, Limits::DOCUMENT, (), settings)
+    layer::repair(&TABLE, mark, text, Limits::DOCUMENT, facts, settings)
 }
 
 /// True if `text` is a JSON object with an access token or an ID token in it, and not an error or another page.

@@ -7,7 +7,7 @@
 //! **What is changed:** the array becomes the string of its elements, with a blank between each two. An array with anything that is
 //! no scope in it stays as it is.
 
-use super::pointer;
+use super::{Facts, pointer};
 use crate::json::{self, Kind, Value};
 use crate::rules::{Effect, Report, Rule, Setting, shown};
 
@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["TOKR-14"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, _: Facts, report: &mut Report<'d>) {
     let Some(member) = response.get("scope").filter(|scope| scope.kind() == Kind::Array) else {
         return;
     };

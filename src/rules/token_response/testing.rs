@@ -1,14 +1,19 @@
 //! The fixtures of this layer.
 
-use super::{Rule, TABLE};
+use super::{Facts, Rule, TABLE};
 use crate::rules::layer::testing::Fixture;
 
 /// The rule fires on `before` and makes `after` of it, on which it is silent.
 pub(super) fn repaired(rule: &'static Rule, before: &str, after: &str) {
-    Fixture { table: &TABLE, rule, context: () }.repaired(before, after);
+    Fixture { table: &TABLE, rule, context: Facts::default() }.repaired(before, after);
 }
 
 /// The near miss: the rule does not fire on `text`.
 pub(super) fn silent(rule: &'static Rule, text: &str) {
-    Fixture { table: &TABLE, rule, context: () }.silent(text);
+    Fixture { table: &TABLE, rule, context: Facts::default() }.silent(text);
+}
+
+/// The rule finds the flaw in `text`, and leaves it where that is known beside it.
+pub(super) fn left(rule: &'static Rule, context: Facts, text: &str) {
+    Fixture { table: &TABLE, rule, context }.left(text);
 }

@@ -94,13 +94,13 @@ proptest! {
             .map(|(name, value)| format!("{blanks}\"{name}\"{blanks}:{blanks}{value}"))
             .collect();
         let text = format!("{}{{{}{blanks}}}", if mark { "\u{feff}" } else { "" }, members.join(","));
-        let repaired = repair(&text, &Settings::new()).unwrap();
+        let repaired = repair(&text, Facts::default(), &Settings::new()).unwrap();
         let undone = repaired.undo().fold(repaired.text.clone().into_owned(), |text, splice| {
             json::apply(&text, std::slice::from_ref(splice)).unwrap()
         });
         prop_assert_eq!(&undone, &text, "output minus edits is the input");
         prop_assert_eq!(repaired.is_changed(), !repaired.findings.is_empty(), "least intervention");
-        let again = repair(&repaired.text, &Settings::new()).unwrap();
+        let again = repair(&repaired.text, Facts::default(), &Settings::new()).unwrap();
         prop_assert!(again.findings.is_empty() && !again.is_changed(), "repairing twice is repairing once");
         let after: Json = serde_json::from_str(&repaired.text).expect("still JSON");
         let before: Json = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();

@@ -6,8 +6,10 @@
 //! with key token_type" (Nimbus), "Token type is but must be Bearer" (LemonLDAP::NG).
 //!
 //! **What is changed:** `token_type` becomes `Bearer` where it is missing, empty or `null`. A type that is named stays, also in
-//! lower case, which RFC 6749 allows.
+//! lower case, which RFC 6749 allows. Where the request had a proof of possession (`DPoP`), nothing is changed: the token may be
+//! bound to that key (RFC 9449 §5), and a client that takes it for a bearer token would send it without the proof.
 
+use super::Facts;
 use crate::json::{Kind, Value};
 use crate::rules::{Effect, Report, Rule, Setting, shown};
 
@@ -20,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["token-type-missing", "TOKR-01", "TOKR-02", "TOKR-12"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, facts: Facts, report: &mut Report<'d>) {
     const NAME: &str = "token_type";
     if response.get_str("access_token").is_none_or(|token| token.is_empty()) {
         return;
@@ -30,6 +32,10 @@ pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {
         Some(odd) if odd.kind() == Kind::Null || odd.is_str("") => shown(odd.raw()),
         Some(_) => return,
     };
+    if facts.has_proof {
+        let found = format!("{found}, and the request had a DPoP proof");
+        return report.found(format!("/{NAME}"), found, Effect::Kept, |_| {});
+    }
     report.found(format!("/{NAME}"), found, Effect::Repaired, |edits| {
         edits.set_member(response, NAME, "\"Bearer\"");
     });
@@ -37,8 +43,8 @@ pub(super) fn check<'d>(response: Value<'d>, (): (), report: &mut Report<'d>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{repaired, silent};
-    use super::RULE;
+    use super::super::testing::{left, repaired, silent};
+    use super::{Facts, RULE};
 
     #[test]
     fn fixtures() {
@@ -60,5 +66,13 @@ mod tests {
         silent(&RULE, r#"{"id_token":"a"}"#);
         silent(&RULE, r#"{"access_token":null}"#);
         silent(&RULE, r#"{"error":"invalid_grant"}"#);
+    }
+
+    #[test]
+    fn a_token_that_may_be_bound_to_a_key_becomes_no_bearer_token() {
+        let facts = Facts { has_proof: true };
+        for response in [r#"{"access_token":"a"}"#, r#"{"access_token":"a","token_type":null}"#] {
+            left(&RULE, facts, response);
+        }
     }
 }

@@ -1,0 +1,75 @@
+//! `[[client]]`: what a single relying party gets that the others don't.
+//!
+//! Its `[client.tokens]` and `[client.rules]` speak the language of `[tokens]` and `[rules]`, which stand for all that
+//! is not said there. What is published is the same for everyone: rules for documents are refused here.
+
+use std::collections::BTreeMap;
+
+use super::KnownRule;
+use super::error::Reported;
+use super::model::{Client, Tokens};
+use super::place::Source;
+use super::reader::{Given, Section};
+use super::section::{self, Whose};
+use super::value;
+use crate::rules::Setting;
+
+/// `[rules]` as they were written.
+pub(super) type ReadRules = BTreeMap<String, Given<Setting>>;
+
+/// A client, and where it was written.
+pub(super) struct ReadClient {
+    pub(super) client: Client,
+    pub(super) at: Source,
+    /// What its own `[client.rules]` say.
+    pub(super) own_rules: ReadRules,
+}
+
+/// The settings alone.
+pub(super) fn settings(rules: &ReadRules) -> BTreeMap<String, Setting> {
+    rules.iter().map(|(id, given)| (id.clone(), given.value)).collect()
+}
+
+/// Reads them all. Where `[tokens]` can't be read, their defaults stand in for what clients inherit.
+pub(super) fn clients(
+    root: &mut Section<'_, '_>,
+    tokens: Option<&Tokens>,
+    rules: &ReadRules,
+    known_rules: &[KnownRule<'_>],
+) -> Result<Vec<ReadClient>, Reported> {
+    let inherited = tokens.cloned().unwrap_or_default();
+    let tables = root.list("client")?;
+    let read: Vec<_> = tables
+        .into_iter()
+        .map(|(at, table)| {
+            read(root.item("client", Some(table)), at, &inherited, rules, known_rules)
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn read(
+    mut keys: Section<'_, '_>,
+    at: Source,
+    inherited: &Tokens,
+    rules: &ReadRules,
+    known_rules: &[KnownRule<'_>],
+) -> Result<ReadClient, Reported> {
+    let id = keys.optional("id", None, value::name);
+    let issuer = keys.optional("issuer", None, value::issuer);
+    let secret_file = keys.optional("secret_file", None, value::path);
+    let tokens = section::tokens(keys.child("tokens"), inherited, "as in [tokens]");
+    let own_rules = section::rules(keys.child("rules"), known_rules, Whose::Client);
+    let id = keys.required("id", id, &at);
+    keys.close();
+    let mut merged = settings(rules);
+    merged.extend(settings(&own_rules));
+    let client = Client {
+        id: id?.value,
+        issuer: issuer?.map(|given| given.value),
+        secret_file: secret_file?.map(|given| given.value),
+        tokens: tokens?,
+        rules: merged,
+    };
+    Ok(ReadClient { client, at, own_rules })
+}

@@ -1,0 +1,129 @@
+//! How tokens and token responses are treated: those of one client, or those of all that have no settings of their own.
+//!
+//! What is published never depends on this: a client's settings say what is done to its tokens alone.
+
+use crate::config::{Client, Tokens, ValidConfig};
+use crate::jose::ClientSecret;
+use crate::rules::Settings;
+use crate::rules::claims;
+use crate::token::{Bridge, BridgeKey, Modes, TokenKind, Trust, TrustedKey, UpstreamToken};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How the tokens of one client are treated.
+#[derive(Debug)]
+pub struct Treatment {
+    /// What tokens are verified against.
+    pub trust: Trust,
+    /// What they are re-signed with.
+    pub bridge: Bridge,
+    /// What is to happen to them.
+    pub modes: Modes,
+    /// The rules for token responses that are set to something else than their default.
+    pub rules: Settings,
+    /// The client's secret, which tokens may be signed with instead of a key of the set.
+    pub secret: Option<Arc<ClientSecret>>,
+}
+
+/// How the tokens of an issuer are treated, client by client.
+#[derive(Debug)]
+pub struct Treatments {
+    everyone: Treatment,
+    clients: BTreeMap<String, Treatment>,
+}
+
+/// What is the same for all clients of an issuer.
+pub(super) struct Common {
+    pub(super) issuer: String,
+    pub(super) access_token_issuer: Option<String>,
+    pub(super) audiences: Vec<String>,
+    pub(super) aliases: Vec<String>,
+    pub(super) trusted: Arc<[TrustedKey]>,
+    pub(super) bridge: Vec<Arc<BridgeKey>>,
+}
+
+/// The secrets of the clients, in the order of the configuration.
+pub(super) type Secrets = Arc<[Option<Arc<ClientSecret>>]>;
+
+impl Treatments {
+    pub(super) fn new(config: &ValidConfig, common: &Common, secrets: &Secrets) -> Self {
+        let is_ours = |client: &Client| match &client.issuer {
+            Some(issuer) => *issuer == common.issuer,
+            None => true,
+        };
+        let clients = config.clients.iter().enumerate().filter(|(_, client)| is_ours(client));
+        Self {
+            everyone: common.treatment(&config.tokens, &config.rules, None),
+            clients: clients
+                .map(|(index, client)| {
+                    let secret = secrets.get(index).cloned().flatten();
+                    (client.id.clone(), common.treatment(&client.tokens, &client.rules, secret))
+                })
+                .collect(),
+        }
+    }
+
+    /// For the tokens of that client; for everyone's if it is none with settings of its own.
+    pub fn of(&self, client: Option<&str>) -> &Treatment {
+        client.and_then(|client| self.clients.get(client)).unwrap_or(&self.everyone)
+    }
+
+    /// For that token: of the client that it names, or else of the one that `asked` for it.
+    pub fn of_token(&self, token: &UpstreamToken<'_>, asked: Option<&str>) -> &Treatment {
+        if self.clients.is_empty() {
+            return &self.everyone;
+        }
+        let named = token.client(|client| self.knows(client));
+        self.of(named.as_deref().or(asked))
+    }
+
+    /// True if that client has settings of its own.
+    pub fn knows(&self, client: &str) -> bool {
+        self.clients.contains_key(client)
+    }
+
+    /// True if no client has.
+    pub fn are_the_same(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// True if something may happen to somebody's tokens of that kind.
+    pub fn concern(&self, kind: TokenKind) -> bool {
+        use crate::token::Mode;
+        let mut all = self.clients.values().chain([&self.everyone]);
+        all.any(|treatment| treatment.modes.of(kind) != Mode::Pass)
+    }
+}
+
+impl Common {
+    fn treatment(
+        &self,
+        tokens: &Tokens,
+        rules: &Settings,
+        secret: Option<Arc<ClientSecret>>,
+    ) -> Treatment {
+        Treatment {
+            trust: Trust {
+                issuer: self.issuer.clone(),
+                access_token_issuer: self.access_token_issuer.clone(),
+                audiences: self.audiences.clone(),
+                clock_skew: u32::try_from(tokens.clock_skew.as_secs()).unwrap_or(u32::MAX),
+                keys: Arc::clone(&self.trusted),
+                claims: claims::Options {
+                    settings: rules.clone(),
+                    issuer: self.issuer.clone(),
+                    issuer_aliases: self.aliases.clone(),
+                    audiences: self.audiences.clone(),
+                },
+            },
+            bridge: Bridge {
+                keys: self.bridge.clone(),
+                carrier: tokens.carrier,
+                max_token_bytes: tokens.max_token_bytes,
+            },
+            modes: tokens.modes,
+            rules: rules.clone(),
+            secret,
+        }
+    }
+}
