@@ -6,7 +6,7 @@
 //! It must never know how flags are parsed, start anything, or put a secret into an error.
 //!
 //! On the way: `file` is the text, `reader` takes it apart key by key, `value` reads single
-//! values and `render` writes them, `section` and `issuer` know the keys, `check` compares
+//! values and `render` writes them, `section`, `server` and `issuer` know the keys, `check` compares
 //! sections, `record` remembers it all for `config show`.
 
 mod check;
@@ -24,6 +24,7 @@ mod record;
 mod relay;
 mod render;
 mod section;
+mod server;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -110,7 +111,7 @@ fn read(
     overrides: &Overrides,
     known_rules: &[KnownRule<'_>],
 ) -> Sections {
-    let server = section::server(root.child("server"), overrides);
+    let server = server::server(root.child("server"), overrides);
     let upstream = section::upstream(root.child("upstream"), overrides);
     let issuers = issuer::issuers(&mut root, overrides);
     let jwks = section::jwks(root.child("jwks"));

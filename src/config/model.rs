@@ -68,6 +68,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a draining server still accepts connections.
     pub drain_delay: Duration,
+    /// How long requests under way may then go on.
+    pub drain_timeout: Duration,
     /// The form of the log.
     pub log_format: LogFormat,
     /// Whether each request is logged.
@@ -83,6 +85,16 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How long a client may take to send the head of a request.
     pub header_timeout: Duration,
+    /// How long a client connection may be idle between requests.
+    pub keep_alive: Duration,
+    /// How long a client may take none of what is sent to it.
+    pub send_timeout: Duration,
+    /// Client connections at a time, over all workers.
+    pub connections: usize,
+    /// Requests over one client connection.
+    pub connection_requests: usize,
+    /// After this time a client connection ends with the request under way.
+    pub connection_age: Duration,
     /// The longest body that is buffered to be rewritten.
     pub rewritten_body_bytes: usize,
     /// Upstream connections that each worker keeps open while idle.

@@ -1,20 +1,13 @@
-//! The keys of each section but `[[issuer]]`: name, default and bounds, one line each.
+//! The keys of each section but `[server]` and `[[issuer]]`: name, default and bounds, one line each.
 //!
 //! A section reads all its keys before the first `?`, so that every mistake in it is told.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
-use std::thread::available_parallelism;
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 use super::KnownRule;
 use super::error::{Fault, Reported, nearest};
-use super::model::{
-    ContentType, Jwks, Keys, Limits, LogFormat, Publish, Server, Timeouts, Tokens, Upstream, View,
-};
+use super::model::{ContentType, Jwks, Keys, Publish, Timeouts, Tokens, Upstream, View};
 use super::origin::{Origin, Scheme};
 use super::overrides::Overrides;
 use super::place::Source;
@@ -24,112 +17,10 @@ use super::value;
 use crate::rules::Setting;
 use crate::token::{Mode, Modes, TokenKind};
 
-const ZERO: Duration = Duration::ZERO;
-const SHORTEST: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_hours(24);
-const MEBIBYTE: usize = 1 << 20;
-
-const fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
-}
-
-/// `[server]`
-pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result<Server, Reported> {
-    let listen = keys.setting("listen", overrides.listen.as_ref(), loopback(8080), value::address);
-    let off = value::address_or_off;
-    let admin = keys.setting("admin", overrides.admin.as_ref(), Some(loopback(9180)), off);
-    let workers = workers(&mut keys);
-    let trusted_proxies = trusted_proxies(&mut keys);
-    let hour = Duration::from_hours(1);
-    let drain_delay = keys.setting("drain_delay", None, ZERO, value::duration(ZERO..=hour));
-    let text = LogFormat::Text;
-    let log_format = keys.setting("log_format", overrides.log_format.as_ref(), text, value::word);
-    let requests = overrides.log_requests.as_ref();
-    let log_requests = keys.setting("log_requests", requests, true, value::boolean);
-    let limits = limits(keys.child("limits"));
-
-    let clash = match (&listen, &admin) {
-        (Ok(listen), Ok(Given { value: Some(admin), source })) => {
-            overlap(listen.value, *admin).then(|| {
-                let message = format!(
-                    "server.admin = \"{admin}\" takes the address of server.listen = \"{}\"; \
-                     give it another port, or write \"off\"",
-                    listen.value
-                );
-                // Blame the one that was set, if only one was.
-                let place = if source.rank() == 0 { &listen.source } else { source };
-                keys.reader.problems.conflict(place, message)
-            })
-        }
-        _ => None,
-    };
-    keys.close();
-    if let Some(reported) = clash {
-        return Err(reported);
-    }
-    Ok(Server {
-        listen: listen?.value,
-        admin: admin?.value,
-        workers: workers?,
-        trusted_proxies: trusted_proxies?.value,
-        drain_delay: drain_delay?.value,
-        log_format: log_format?.value,
-        log_requests: log_requests?.value,
-        limits: limits?,
-    })
-}
-
-/// Networks, of which none is the whole world (as in CVE-2026-40575, where it was the default).
-fn trusted_proxies(keys: &mut Section<'_, '_>) -> Result<Given<Vec<IpNet>>, Reported> {
-    let given = keys.setting("trusted_proxies", None, Vec::new(), value::networks)?;
-    if let Some(everyone) = given.value.iter().find(|network| network.prefix_len() == 0) {
-        let message = format!(
-            "server.trusted_proxies has {everyone}: every client may say that it has any address; \
-             name the networks of your own proxies"
-        );
-        keys.reader.warn(&given.source, message);
-    }
-    Ok(given)
-}
-
-/// Whether two listeners can't stand side by side.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_ip =
-        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() != 0 && one.port() == other.port() && same_ip
-}
-
-fn workers(keys: &mut Section<'_, '_>) -> Result<NonZeroUsize, Reported> {
-    let given = keys.given("workers", None, value::workers)?.unwrap_or_else(|| Given {
-        value: available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        source: Source::Default("one for each CPU that this process may use"),
-    });
-    keys.note("workers", &given.value, &given.source);
-    Ok(given.value)
-}
-
-fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
-    // hyper needs a read buffer of 8 KiB.
-    let header_bytes = keys.setting("header_bytes", None, 32_768, value::integer(8_192..=MEBIBYTE));
-    let ten_minutes = Duration::from_mins(10);
-    let header_timeout = keys.setting(
-        "header_timeout",
-        None,
-        Duration::from_secs(10),
-        value::duration(SHORTEST..=ten_minutes),
-    );
-    let rewritten_body_bytes =
-        keys.setting("rewritten_body_bytes", None, MEBIBYTE, value::integer(4_096..=64 * MEBIBYTE));
-    let idle_upstream_connections =
-        keys.setting("idle_upstream_connections", None, 64, value::integer(0..=65_535));
-    keys.close();
-    Ok(Limits {
-        header_bytes: header_bytes?.value,
-        header_timeout: header_timeout?.value,
-        rewritten_body_bytes: rewritten_body_bytes?.value,
-        idle_upstream_connections: idle_upstream_connections?.value,
-    })
-}
+pub(super) const ZERO: Duration = Duration::ZERO;
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
+pub(super) const MEBIBYTE: usize = 1 << 20;
 
 /// The upstream, and where its URL was written.
 pub(super) struct ReadUpstream {

@@ -45,9 +45,4 @@ impl Draining {
         // The sender lives as long as the process; without it there is nothing to serve either.
         let _ = self.0.wait_for(|phase| *phase == Phase::Closing).await;
     }
-
-    /// Until connections are to end after the request under way.
-    pub(super) async fn started(&mut self) {
-        self.closed_to_new().await;
-    }
 }

@@ -7,6 +7,7 @@
 mod asked;
 mod body;
 mod client;
+mod connection;
 mod drain;
 mod endpoint_authorize;
 mod endpoint_discovery;
@@ -25,8 +26,10 @@ mod repair_token_response;
 mod restore;
 mod rewrite;
 mod server;
+mod stream;
 mod trace;
 mod vouch;
+mod watch;
 mod worker;
 
 pub use server::{Running, StartError, start};

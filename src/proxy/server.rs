@@ -95,6 +95,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let upstream = Background::prepare(&config, &connector, &refresher)?;
     let relays = Relay::prepare(&config)?;
     let signers = Arc::new(Semaphore::new(config.server.workers.get()));
+    let seats = Arc::new(Semaphore::new(config.server.limits.connections));
     let via_name: Arc<str> = via_name(&config).into();
 
     let (stop, stopped) = oneshot::channel();
@@ -133,6 +134,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
             signers: Arc::clone(&signers),
             relays: relays.clone(),
             via_name: Arc::clone(&via_name),
+            seats: Arc::clone(&seats),
             draining: running.drain.subscribe(),
         };
         let thread = spawn(&format!("worker-{index}"), move || {

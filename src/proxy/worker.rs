@@ -1,27 +1,23 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
-use super::client::Client;
+use super::connection;
 use super::drain::Draining;
-use super::handle::handle;
 use super::listener::accept;
 use super::logout_relay::Relay;
 use super::pool::Pool;
 use super::trace::TraceIds;
+use super::watch::Watches;
 use crate::admin::WorkerCounters;
 use crate::config::ValidConfig;
 use crate::upstream::{Connector, Refresher};
 use http::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// What the requests of one worker are handled with.
 pub(super) struct Worker {
@@ -47,11 +43,13 @@ pub(super) struct Equipment {
     pub(super) signers: Arc<Semaphore>,
     pub(super) relays: Vec<Relay>,
     pub(super) via_name: Arc<str>,
+    /// As many permits as connections may be served at once, in the whole process.
+    pub(super) seats: Arc<Semaphore>,
     pub(super) draining: Draining,
 }
 
 impl Equipment {
-    fn worker(self) -> (Rc<Worker>, Draining) {
+    fn worker(self) -> (Rc<Worker>, Arc<Semaphore>, Draining) {
         let upstream = &self.config.upstream;
         let pool = Pool::new(
             self.connector,
@@ -70,7 +68,7 @@ impl Equipment {
             relays: self.relays,
             trace_ids: TraceIds::new(),
         };
-        (Rc::new(worker), self.draining)
+        (Rc::new(worker), self.seats, self.draining)
     }
 }
 
@@ -81,58 +79,54 @@ pub(super) fn run(listener: std::net::TcpListener, equipment: Equipment) -> std:
         // For signatures, of which the semaphore allows as many at once as there are cores, and look-ups of names.
         .max_blocking_threads(equipment.config.server.workers.get() + 2)
         .build_local(LocalOptions::default())?;
-    let (worker, draining) = equipment.worker();
+    let (worker, seats, draining) = equipment.worker();
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
-        serve(listener, worker, draining).await;
+        serve(listener, worker, seats, draining).await;
         Ok(())
     })
 }
 
-async fn serve(listener: TcpListener, worker: Rc<Worker>, mut draining: Draining) {
+/// Accepts and serves connections until the drain is over.
+async fn serve(
+    listener: TcpListener,
+    worker: Rc<Worker>,
+    seats: Arc<Semaphore>,
+    mut draining: Draining,
+) {
+    let server = &worker.config.server;
+    let watches = Watches::new(server.limits.clone());
     let mut connections = JoinSet::new();
+    let mut tick = interval(watches.tick());
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Accepted, but more than may be served at a time.
+    let mut waiting = None;
     loop {
         tokio::select! {
             biased;
-            (socket, address) = accept(&listener) => {
-                connections.spawn_local(connection(socket, address, Rc::clone(&worker), draining.clone()));
-            }
+            _ = tick.tick(), if !watches.is_empty() => watches.look(),
+            () = draining.closed_to_new() => break,
             // Keeps the set of finished connections empty.
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            () = draining.closed_to_new() => break,
+            seat = Arc::clone(&seats).acquire_owned(), if waiting.is_some() => {
+                if let (Ok(seat), Some((socket, address))) = (seat, waiting.take()) {
+                    let connection =
+                        connection::serve(socket, address, Rc::clone(&worker), watches.add());
+                    connections.spawn_local(async move {
+                        connection.await;
+                        drop(seat);
+                    });
+                }
+            }
+            accepted = accept(&listener), if waiting.is_none() => waiting = Some(accepted),
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-async fn connection(
-    socket: TcpStream,
-    address: SocketAddr,
-    worker: Rc<Worker>,
-    mut draining: Draining,
-) {
-    // Answers must not wait for a full segment; without the option they are late, but right.
-    let _ = socket.set_nodelay(true);
-    let client = Rc::new(Client::new(address, &worker.config.server.trusted_proxies));
-    let limits = &worker.config.server.limits;
-    let mut builder = http1::Builder::new();
-    builder
-        // Without a timer hyper has no header timeout at all.
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes)
-        .preserve_header_case(true);
-    let service = service_fn(|request| {
-        let worker = Rc::clone(&worker);
-        let client = Rc::clone(&client);
-        async move { Ok::<_, Infallible>(handle(&worker, request, &client).await) }
-    });
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
-    // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = draining.started() => connection.as_mut().graceful_shutdown(),
+    drop((listener, waiting));
+    watches.end(server.drain_timeout);
+    while !connections.is_empty() {
+        tokio::select! {
+            _ = connections.join_next() => {}
+            _ = tick.tick() => watches.look(),
+        }
     }
-    let _ = connection.await;
 }

@@ -30,6 +30,7 @@ mod hygiene;
 mod jwks;
 mod key_sets;
 mod lifecycle;
+mod limits;
 mod pass_through;
 mod profiles;
 mod restore;

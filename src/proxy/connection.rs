@@ -1,0 +1,94 @@
+//! One connection of a client, from the first byte to the last.
+
+use super::body::{Body, BrokenOff};
+use super::client::Client;
+use super::handle::handle;
+use super::stream::Watched;
+use super::watch::{UnderWay, Watch};
+use super::worker::Worker;
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// Serves the connection to its end.
+pub(super) async fn serve(
+    socket: TcpStream,
+    address: SocketAddr,
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+) {
+    // Answers must not wait for a full segment; without the option they are late, but right.
+    let _ = socket.set_nodelay(true);
+    let client = Rc::new(Client::new(address, &worker.config.server.trusted_proxies));
+    let stream = Watched::new(socket, Rc::clone(&watch));
+    serve_http1(stream, &worker, &client, &watch).await;
+}
+
+async fn serve_http1<S>(stream: S, worker: &Rc<Worker>, client: &Rc<Client>, watch: &Rc<Watch>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut builder = http1::Builder::new();
+    builder
+        // Who takes too long is found by the watch.
+        .header_read_timeout(None)
+        .max_buf_size(worker.config.server.limits.header_bytes)
+        .preserve_header_case(true);
+    let service = service_fn(|request: Request<Incoming>| {
+        let (worker, client) = (Rc::clone(worker), Rc::clone(client));
+        let (under_way, is_last) = watch.begin(&worker.config.server.limits);
+        async move {
+            let mut response = handle(&worker, request, &client).await;
+            if is_last {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(accounted(response, under_way))
+        }
+    });
+    let connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
+    let _ = watch.drive(connection, http1::Connection::graceful_shutdown).await;
+}
+
+/// A response, under way until its body has been sent or given up.
+fn accounted(response: Response<Body>, under_way: UnderWay) -> Response<Accounted> {
+    response.map(|body| Accounted { body, _under_way: under_way })
+}
+
+/// The body of a request that is under way.
+struct Accounted {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl HttpBody for Accounted {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,266 @@
+//! What a worker knows of each connection of a client, and when it has to end.
+//!
+//! A timer for each deadline of each request would be set and cleared thousands of times a second and hardly ever
+//! fire. So a connection only notes what happens to it, in cells that cost next to nothing, and the worker looks
+//! at all of them once in a while; a deadline is met within a tick.
+
+use crate::config::Limits;
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// The longest time between two looks.
+const LONGEST_TICK: Duration = Duration::from_secs(1);
+/// How long a connection on which nothing is under way may take to end once it was asked to.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// How a connection has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ending {
+    /// After what is under way.
+    Gracefully,
+    /// At once.
+    Now,
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No request yet.
+    Greeting,
+    /// Requests are under way.
+    Busy,
+    /// Between requests.
+    Idle,
+}
+
+/// One connection.
+pub(super) struct Watch {
+    clock: Rc<Clock>,
+    born: Duration,
+    stage: Cell<Stage>,
+    /// Since when.
+    stage_since: Cell<Duration>,
+    /// Something came since then.
+    received: Cell<bool>,
+    /// What comes between requests need not be the head of the next one.
+    multiplexed: Cell<bool>,
+    /// Since when a head has been on its way, as far as was seen.
+    head_since: Cell<Option<Duration>>,
+    /// Since when the client has taken nothing of what is there for it.
+    stalled_since: Cell<Option<Duration>>,
+    under_way: Cell<u32>,
+    requests: Cell<usize>,
+    ending: Cell<Option<Ending>>,
+    /// When it was told to end.
+    told: Cell<Duration>,
+    waker: Cell<Option<Waker>>,
+}
+
+/// A request under way on a connection, until this is dropped.
+pub(super) struct UnderWay(Rc<Watch>);
+
+/// A worker's time, as of the last look: reading it costs nothing.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    now: Cell<Duration>,
+}
+
+/// All connections of a worker.
+pub(super) struct Watches {
+    clock: Rc<Clock>,
+    /// What has ended goes out at the next look.
+    watches: RefCell<Vec<Weak<Watch>>>,
+    limits: Limits,
+    /// When the worker is to end whatever goes on then.
+    deadline: Cell<Option<Duration>>,
+}
+
+impl Watches {
+    pub(super) fn new(limits: Limits) -> Self {
+        let clock = Rc::new(Clock { start: Instant::now(), now: Cell::default() });
+        Self { clock, watches: RefCell::default(), limits, deadline: Cell::default() }
+    }
+
+    /// A new connection.
+    pub(super) fn add(&self) -> Rc<Watch> {
+        let now = self.clock.advance();
+        let watch = Rc::new(Watch {
+            clock: Rc::clone(&self.clock),
+            born: now,
+            stage: Cell::new(Stage::Greeting),
+            stage_since: Cell::new(now),
+            received: Cell::default(),
+            multiplexed: Cell::default(),
+            head_since: Cell::default(),
+            stalled_since: Cell::default(),
+            under_way: Cell::default(),
+            requests: Cell::default(),
+            ending: Cell::default(),
+            told: Cell::default(),
+            waker: Cell::default(),
+        });
+        self.watches.borrow_mut().push(Rc::downgrade(&watch));
+        watch
+    }
+
+    /// True if there are connections to look at.
+    pub(super) fn is_empty(&self) -> bool {
+        self.watches.borrow().is_empty()
+    }
+
+    /// How long until the next look: a fraction of the shortest of the limits.
+    pub(super) fn tick(&self) -> Duration {
+        let Limits { header_timeout, keep_alive, send_timeout, connection_age, .. } = self.limits;
+        let shortest = header_timeout.min(keep_alive).min(send_timeout).min(connection_age);
+        (shortest / 4).clamp(Duration::from_millis(5), LONGEST_TICK)
+    }
+
+    /// Looks at every connection, and tells those to end that have to.
+    pub(super) fn look(&self) {
+        let now = self.clock.advance();
+        let is_over = self.deadline.get().is_some_and(|deadline| now >= deadline);
+        self.watches.borrow_mut().retain(|watch| {
+            let Some(watch) = watch.upgrade() else { return false };
+            let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &self.limits) };
+            if let Some(ending) = ending {
+                watch.end(ending);
+            }
+            true
+        });
+    }
+
+    /// Tells every connection to end after what is under way, and after `grace` at once.
+    pub(super) fn end(&self, grace: Duration) {
+        let now = self.clock.advance();
+        self.deadline.set(Some(now + grace));
+        for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
+            watch.end(Ending::Gracefully);
+        }
+    }
+}
+
+impl Clock {
+    fn advance(&self) -> Duration {
+        let now = self.start.elapsed();
+        self.now.set(now);
+        now
+    }
+}
+
+impl Watch {
+    /// A request begins. The second part is true if it is to be the last.
+    pub(super) fn begin(self: &Rc<Self>, limits: &Limits) -> (UnderWay, bool) {
+        self.under_way.set(self.under_way.get() + 1);
+        self.enter(Stage::Busy);
+        let requests = self.requests.get() + 1;
+        self.requests.set(requests);
+        (UnderWay(Rc::clone(self)), requests >= limits.connection_requests)
+    }
+
+    /// Bytes came.
+    pub(super) fn receive(&self) {
+        self.received.set(true);
+    }
+
+    /// The client took something of what is there for it, or would not.
+    pub(super) fn send(&self, is_taken: bool) {
+        if is_taken {
+            self.stalled_since.set(None);
+        } else if self.stalled_since.get().is_none() {
+            self.stalled_since.set(Some(self.clock.now.get()));
+        }
+    }
+
+    /// Tells the connection to end.
+    pub(super) fn end(&self, ending: Ending) {
+        if self.ending.get() >= Some(ending) {
+            return;
+        }
+        if self.ending.replace(Some(ending)).is_none() {
+            self.told.set(self.clock.now.get());
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Polls a connection that ends when it is told to; `None` if that was at once. `part` asks it to.
+    pub(super) async fn drive<C: Future>(
+        &self,
+        mut connection: Pin<&mut C>,
+        part: impl Fn(Pin<&mut C>),
+    ) -> Option<C::Output> {
+        let mut is_parting = false;
+        std::future::poll_fn(|context| {
+            match self.poll_ending(context) {
+                Some(Ending::Now) => return Poll::Ready(None),
+                Some(Ending::Gracefully) if !is_parting => {
+                    is_parting = true;
+                    part(connection.as_mut());
+                }
+                _ => {}
+            }
+            connection.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+
+    /// How it has to end, if it has to; whoever asks is woken when that changes.
+    fn poll_ending(&self, context: &Context<'_>) -> Option<Ending> {
+        let ending = self.ending.get();
+        if ending != Some(Ending::Now) {
+            let known = self.waker.take().filter(|waker| waker.will_wake(context.waker()));
+            self.waker.set(Some(known.unwrap_or_else(|| context.waker().clone())));
+        }
+        ending
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.stage_since.set(self.clock.now.get());
+        self.received.set(false);
+        self.head_since.set(None);
+    }
+
+    /// How the connection has to end, as things are.
+    fn judge(&self, now: Duration, limits: &Limits) -> Option<Ending> {
+        let is_past = |since: Duration, limit: Duration| now.saturating_sub(since) >= limit;
+        if self.stalled_since.get().is_some_and(|since| is_past(since, limits.send_timeout)) {
+            return Some(Ending::Now);
+        }
+        let since = self.stage_since.get();
+        let is_busy = self.stage.get() == Stage::Busy;
+        if !is_busy && self.ending.get().is_some() && is_past(self.told.get().max(since), PARTING) {
+            return Some(Ending::Now);
+        }
+        match self.stage.get() {
+            Stage::Busy => {}
+            Stage::Greeting if is_past(since, limits.header_timeout) => return Some(Ending::Now),
+            Stage::Greeting => {}
+            Stage::Idle if self.received.get() && !self.multiplexed.get() => {
+                let since = self.head_since.get().unwrap_or(now);
+                self.head_since.set(Some(since));
+                if is_past(since, limits.header_timeout) {
+                    return Some(Ending::Now);
+                }
+            }
+            Stage::Idle if is_past(since, limits.keep_alive) => return Some(Ending::Gracefully),
+            Stage::Idle => {}
+        }
+        is_past(self.born, limits.connection_age).then_some(Ending::Gracefully)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let rest = self.0.under_way.get().saturating_sub(1);
+        self.0.under_way.set(rest);
+        if rest == 0 {
+            self.0.enter(Stage::Idle);
+        }
+    }
+}
