@@ -40,6 +40,4 @@ pub use verify::{Trust, TrustedKey, Unverified, VerifiedToken};
 #[cfg(test)]
 mod algorithm_tests;
 #[cfg(test)]
-mod carrier_tests;
-#[cfg(test)]
 mod tests;

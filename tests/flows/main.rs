@@ -11,6 +11,9 @@
 mod front_channel;
 mod hashes;
 mod jwt_responses;
+mod laundering;
 mod logout_relay;
 mod restore;
 mod stage;
+mod twice;
+mod untouched;

@@ -27,6 +27,7 @@ pub(crate) struct Stage {
     key: RsaKeyPair,
     answers: Answers,
     asked: Arc<Mutex<Vec<Request<String>>>>,
+    upstream: String,
     kidstamp: String,
     running: Option<Running>,
     _provider: Server,
@@ -37,6 +38,29 @@ impl Stage {
     /// Starts both; `settings` are lines of the configuration.
     pub(crate) async fn start(settings: &str) -> Self {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let keys = key_set(&key);
+        Self::start_with(settings, "", key, keys, &["RS256"]).await
+    }
+
+    /// Starts both, where the provider publishes `keys` and signs with `algs`; `of_issuer` are lines of the issuer's
+    /// configuration.
+    pub(crate) async fn start_before(
+        keys: &str,
+        algs: &[&str],
+        settings: &str,
+        of_issuer: &str,
+    ) -> Self {
+        let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        Self::start_with(settings, of_issuer, key, keys.to_owned(), algs).await
+    }
+
+    async fn start_with(
+        settings: &str,
+        of_issuer: &str,
+        key: RsaKeyPair,
+        keys: String,
+        algs: &[&str],
+    ) -> Self {
         let answers = Answers::default();
         let asked: Arc<Mutex<Vec<Request<String>>>> = Arc::default();
         let site = Site::bind().await.unwrap();
@@ -44,7 +68,10 @@ impl Stage {
         let provider = site.serve({
             let (answers, asked) = (Arc::clone(&answers), Arc::clone(&asked));
             move |request: Request<String>| {
-                let answer = answers.lock().unwrap().get(request.uri().path()).cloned();
+                let uri = request.uri();
+                let answers = answers.lock().unwrap();
+                let answer = answers.get(&uri.to_string()).or(answers.get(uri.path())).cloned();
+                drop(answers);
                 asked.lock().unwrap().push(request);
                 async { answer.unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found")) }
             }
@@ -53,7 +80,7 @@ impl Stage {
         let file = folder.path().join("kidstamp.toml");
         let config = format!(
             "{settings}\n[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nworkers = 1\n\
-             [upstream]\nurl = \"{upstream}\"\n[[issuer]]\nissuer = \"{ISSUER}\"\nephemeral_key = true\n"
+             [upstream]\nurl = \"{upstream}\"\n[[issuer]]\nissuer = \"{ISSUER}\"\nephemeral_key = true\n{of_issuer}\n"
         );
         std::fs::write(&file, config).unwrap();
         let overrides = Overrides {
@@ -61,14 +88,15 @@ impl Stage {
             ..Overrides::default()
         };
         answers.lock().unwrap().extend([
-            ("/.well-known/openid-configuration".to_owned(), discovery()),
-            ("/jwks".to_owned(), json(StatusCode::OK, key_set(&key))),
+            ("/.well-known/openid-configuration".to_owned(), discovery(algs)),
+            ("/jwks".to_owned(), json(StatusCode::OK, keys)),
         ]);
         let rules: Vec<KnownRule<'_>> = rules::all().map(KnownRule::from).collect();
         let config = config::load(&overrides, &rules).unwrap();
         let running = tokio::task::spawn_blocking(move || proxy::start(config).unwrap());
         let running = running.await.unwrap();
         let stage = Self {
+            upstream,
             kidstamp: format!("http://{}", running.listen()),
             running: Some(running),
             key,
@@ -86,9 +114,30 @@ impl Stage {
         stage
     }
 
-    /// From now on, `path` is answered with `response`.
+    /// From now on, `path` is answered with `response`; with a query, only that query.
     pub(crate) fn answer(&self, path: &str, response: Response<String>) {
         self.answers.lock().unwrap().insert(path.to_owned(), response);
+    }
+
+    /// The provider, without kidstamp before it.
+    pub(crate) fn provider(&self) -> &str {
+        &self.upstream
+    }
+
+    /// Kidstamp before the provider.
+    pub(crate) fn kidstamp(&self) -> &str {
+        &self.kidstamp
+    }
+
+    /// The requests that came to the provider since this was asked last, but kidstamp's own.
+    pub(crate) fn take_asked(&self) -> Vec<Request<String>> {
+        let own = |request: &Request<String>| {
+            let path = request.uri().path();
+            path == "/jwks" || path.starts_with("/.well-known")
+        };
+        let mut asked = self.asked.lock().unwrap();
+        let taken = std::mem::take(&mut *asked);
+        taken.into_iter().filter(|request| !own(request)).collect()
     }
 
     /// The last request for `path` that came to the provider.
@@ -99,11 +148,15 @@ impl Stage {
 
     /// A token of the provider, without a `kid`.
     pub(crate) fn token(&self, typ: &str, claims: Value) -> String {
+        self.token_with(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), claims)
+    }
+
+    /// The same with another header.
+    pub(crate) fn token_with(&self, header: &str, claims: Value) -> String {
         let mut all = json!({"iss": ISSUER, "aud": "rp", "sub": "u", "iat": clock::now()});
         all["exp"] = json!(clock::now() + 300);
         let members = claims.as_object().unwrap().clone();
         all.as_object_mut().unwrap().extend(members);
-        let header = format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#);
         let input = format!("{}.{}", base64url::encode(header), base64url::encode(all.to_string()));
         let mut signature = vec![0; self.key.public_modulus_len()];
         let random = SystemRandom::new();
@@ -158,7 +211,7 @@ pub(crate) fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap())
 }
 
-fn discovery() -> Response<String> {
+fn discovery(algs: &[&str]) -> Response<String> {
     let at = |path: &str| format!("{ISSUER}{path}");
     let document = json!({
         "issuer": ISSUER,
@@ -168,6 +221,11 @@ fn discovery() -> Response<String> {
         "userinfo_endpoint": at("/userinfo"),
         "introspection_endpoint": at("/introspect"),
         "pushed_authorization_request_endpoint": at("/par"),
+        "revocation_endpoint": at("/revoke"),
+        "end_session_endpoint": at("/logout"),
+        "backchannel_authentication_endpoint": at("/ciba"),
+        "device_authorization_endpoint": at("/device"),
+        "id_token_signing_alg_values_supported": algs,
         "response_types_supported": ["code", "id_token", "code id_token token"],
         "response_modes_supported": ["query", "fragment", "form_post", "jwt"],
     });

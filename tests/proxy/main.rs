@@ -35,6 +35,7 @@ mod pass_through;
 mod profiles;
 mod restore;
 mod rules;
+mod same_key;
 mod secrets;
 mod streaming;
 mod token;
