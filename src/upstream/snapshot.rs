@@ -342,4 +342,6 @@ fn publishable(body: String, content_type: &'static str, from: &Ingredients<'_>)
 }
 
 #[cfg(test)]
+mod settling;
+#[cfg(test)]
 mod vectors;
