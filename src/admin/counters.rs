@@ -42,6 +42,37 @@ impl TokenOutcome {
     }
 }
 
+/// Why the upstream gave no response, or not all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamFailure {
+    /// No connection.
+    Connect,
+    /// It was not tried, since it has not answered lately.
+    Unhealthy,
+    /// The exchange broke.
+    Broken,
+    /// No head of a response in time.
+    FirstByte,
+    /// A pause in a response was too long.
+    BodyIdle,
+    /// No place was free.
+    Busy,
+}
+
+impl UpstreamFailure {
+    /// As it stands in the metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Unhealthy => "unhealthy",
+            Self::Broken => "broken",
+            Self::FirstByte => "first_byte",
+            Self::BodyIdle => "body_idle",
+            Self::Busy => "busy",
+        }
+    }
+}
+
 /// The counters of all workers.
 #[derive(Debug)]
 pub struct Counters {
@@ -64,6 +95,7 @@ pub(super) struct Rare {
     pub(super) tokens: BTreeMap<(TokenKind, TokenOutcome, &'static str), u64>,
     pub(super) restores: BTreeMap<&'static str, u64>,
     pub(super) findings: BTreeMap<&'static str, u64>,
+    pub(super) upstream_failures: BTreeMap<&'static str, u64>,
 }
 
 impl Counters {
@@ -111,6 +143,9 @@ impl Counters {
             }
             for (rule, count) in &rare.findings {
                 *total.findings.entry(rule).or_default() += count;
+            }
+            for (reason, count) in &rare.upstream_failures {
+                *total.upstream_failures.entry(reason).or_default() += count;
             }
         }
         total
@@ -161,6 +196,12 @@ impl WorkerCounters {
         for finding in findings {
             *rare.findings.entry(finding.rule).or_default() += 1;
         }
+    }
+
+    /// Counts a failure of the upstream.
+    pub fn upstream_failure(&self, failure: UpstreamFailure) {
+        let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        *rare.upstream_failures.entry(failure.name()).or_default() += 1;
     }
 
     /// Counts a restored token.

@@ -99,6 +99,12 @@ impl Metrics {
             ConstCounter::new(*count)
                 .encode(family.encode_family(&[("layer", layer), ("rule", *rule)])?)?;
         }
+        let help = "Exchanges with the provider that failed, by how";
+        let mut family =
+            encoder.encode_descriptor("upstream_failures", help, None, MetricType::Counter)?;
+        for (reason, count) in &rare.upstream_failures {
+            ConstCounter::new(*count).encode(family.encode_family(&[("reason", *reason)])?)?;
+        }
         let help = "Re-signed tokens in requests, turned back into the provider's own";
         let mut family = encoder.encode_descriptor("restores", help, None, MetricType::Counter)?;
         for (place, count) in &rare.restores {

@@ -7,5 +7,5 @@ mod counters;
 mod metrics;
 mod server;
 
-pub use counters::{Counters, TokenOutcome, WorkerCounters};
+pub use counters::{Counters, TokenOutcome, UpstreamFailure, WorkerCounters};
 pub use server::{Admin, serve};

@@ -95,10 +95,16 @@ pub struct Limits {
     pub connection_requests: usize,
     /// After this time a client connection ends with the request under way.
     pub connection_age: Duration,
+    /// How long a client may pause within the body of a request.
+    pub body_idle: Duration,
     /// The longest body that is buffered to be rewritten.
     pub rewritten_body_bytes: usize,
     /// Upstream connections that each worker keeps open while idle.
     pub idle_upstream_connections: usize,
+    /// Requests that may be at the upstream at once; the workers share them.
+    pub upstream_requests: usize,
+    /// Requests that may wait for that.
+    pub upstream_queue: usize,
 }
 
 /// `[upstream]`
@@ -124,6 +130,28 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Until the head of the response.
     pub first_byte: Duration,
+    /// How long the upstream may pause within the body of a response.
+    pub body_idle: Duration,
+    /// Until the end of the response.
+    pub total: Duration,
+    /// How long a connection is kept on which nothing happens.
+    pub idle: Duration,
+    /// How long a connection is used for further requests.
+    pub connection_age: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minute = Duration::from_mins(1);
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: minute,
+            body_idle: minute,
+            total: 60 * minute,
+            idle: minute,
+            connection_age: 10 * minute,
+        }
+    }
 }
 
 /// One `[[issuer]]`

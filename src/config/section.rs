@@ -98,11 +98,24 @@ fn plaintext(keys: &mut Section<'_, '_>, url: &Given<Origin>, allowed: bool) {
 }
 
 fn timeouts(mut keys: Section<'_, '_>) -> Result<Timeouts, Reported> {
+    let defaults = Timeouts::default();
     let bounds = value::duration(SHORTEST..=Duration::from_hours(1));
-    let connect = keys.setting("connect", None, Duration::from_secs(5), &bounds);
-    let first_byte = keys.setting("first_byte", None, Duration::from_secs(60), &bounds);
+    let connect = keys.setting("connect", None, defaults.connect, &bounds);
+    let first_byte = keys.setting("first_byte", None, defaults.first_byte, &bounds);
+    let body_idle = keys.setting("body_idle", None, defaults.body_idle, &bounds);
+    let total = keys.setting("total", None, defaults.total, value::duration(SHORTEST..=30 * DAY));
+    let idle = keys.setting("idle", None, defaults.idle, &bounds);
+    let day = value::duration(SHORTEST..=DAY);
+    let connection_age = keys.setting("connection_age", None, defaults.connection_age, day);
     keys.close();
-    Ok(Timeouts { connect: connect?.value, first_byte: first_byte?.value })
+    Ok(Timeouts {
+        connect: connect?.value,
+        first_byte: first_byte?.value,
+        body_idle: body_idle?.value,
+        total: total?.value,
+        idle: idle?.value,
+        connection_age: connection_age?.value,
+    })
 }
 
 /// `[jwks]`, and where the parts of it were written that checks speak of.

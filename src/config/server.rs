@@ -113,10 +113,14 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         keys.setting("connection_requests", None, 10_000, value::integer(1..=1_000_000_000));
     let connection_age =
         keys.setting("connection_age", None, hour, value::duration(SHORTEST..=30 * DAY));
+    let body_idle = keys.setting("body_idle", None, 30 * second, &brief);
     let rewritten_body_bytes =
         keys.setting("rewritten_body_bytes", None, MEBIBYTE, value::integer(4_096..=64 * MEBIBYTE));
     let idle_upstream_connections =
         keys.setting("idle_upstream_connections", None, 64, value::integer(0..=65_535));
+    let upstream_requests =
+        keys.setting("upstream_requests", None, 1_024, value::integer(1..=1_000_000));
+    let upstream_queue = keys.setting("upstream_queue", None, 1_024, value::integer(0..=1_000_000));
     keys.close();
     Ok(Limits {
         header_bytes: header_bytes?.value,
@@ -126,7 +130,10 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         connections: connections?.value,
         connection_requests: connection_requests?.value,
         connection_age: connection_age?.value,
+        body_idle: body_idle?.value,
         rewritten_body_bytes: rewritten_body_bytes?.value,
         idle_upstream_connections: idle_upstream_connections?.value,
+        upstream_requests: upstream_requests?.value,
+        upstream_queue: upstream_queue?.value,
     })
 }

@@ -1,6 +1,8 @@
 //! Bodies in both directions: nothing, bytes, or a stream that is passed on frame by frame.
 
+use super::deadline::{Deadline, Deadlines};
 use super::pool::Lease;
+use super::trace::Trace;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -8,6 +10,8 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tracing::warn;
 
 /// A body on its way.
 #[derive(Default)]
@@ -28,17 +32,27 @@ pub(super) struct Streaming {
     /// Bytes that were read ahead.
     ahead: Option<Bytes>,
     incoming: Incoming,
-    /// The upstream connection that the stream comes from: free again with the last byte.
-    lease: Option<Lease>,
-    /// How far the stream is, if it comes from a client.
-    upload: Option<Rc<Upload>>,
+    from: From,
+    pause: Pause,
+}
+
+/// Where a stream comes from.
+enum From {
+    Client(Rc<Upload>),
+    /// The connection is free again with the last byte.
+    Upstream(Box<Lease>, Trace),
+    /// From a connection that has been given back, or closed.
+    Nowhere,
 }
 
 /// How far a client's body is, seen from where its response is waited for.
-#[derive(Debug, Default)]
 pub(super) struct Upload {
+    deadlines: Rc<Deadlines>,
+    idle: Duration,
     broken: Cell<bool>,
+    stalled: Cell<bool>,
     moved: Cell<bool>,
+    waiting: Cell<bool>,
 }
 
 impl Upload {
@@ -47,9 +61,57 @@ impl Upload {
         self.broken.get()
     }
 
+    /// True if the client sent nothing for too long, though it was waited for.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.get()
+    }
+
+    /// True if the client did not bring its body to an end.
+    pub(super) fn has_failed(&self) -> bool {
+        self.is_broken() || self.is_stalled()
+    }
+
     /// True if the body went on since this was asked last.
     pub(super) fn has_moved(&self) -> bool {
         self.moved.take()
+    }
+
+    /// True while all that came has been taken, and more is to come.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.waiting.get()
+    }
+}
+
+/// A pause in a stream, which must not be too long.
+#[derive(Default)]
+struct Pause {
+    /// Made when there is a first one: most bodies have none.
+    deadline: Option<Deadline>,
+    is_going_on: bool,
+}
+
+impl Pause {
+    /// Ready once it was too long.
+    fn poll_over(&mut self, from: &From, context: &Context<'_>) -> Poll<()> {
+        let (make, due): (&dyn Fn() -> Deadline, &dyn Fn(Instant) -> Instant) = match from {
+            From::Client(upload) => (&|| upload.deadlines.add(), &|now| now + upload.idle),
+            From::Upstream(lease, _) => (&|| lease.deadline(), &|now| lease.patience(now)),
+            From::Nowhere => return Poll::Pending,
+        };
+        let deadline = self.deadline.get_or_insert_with(make);
+        if !std::mem::replace(&mut self.is_going_on, true) {
+            deadline.set(due(Instant::now()));
+        }
+        deadline.poll_passed(context)
+    }
+
+    /// Something came.
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_going_on)
+            && let Some(deadline) = &self.deadline
+        {
+            deadline.rest();
+        }
     }
 }
 
@@ -68,24 +130,36 @@ pub(super) struct Broken {
 pub(super) struct BrokenOff;
 
 impl Body {
-    /// A client's body, and how far it is; `None` for a request without one.
-    pub(super) fn of_client(incoming: Incoming) -> (Self, Option<Rc<Upload>>) {
+    /// A client's body in which there may be pauses of `idle`, and how far it is; `None` for a request without one.
+    pub(super) fn of_client(
+        incoming: Incoming,
+        deadlines: &Rc<Deadlines>,
+        idle: Duration,
+    ) -> (Self, Option<Rc<Upload>>) {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
-        let upload = Rc::new(Upload::default());
-        let streaming =
-            Streaming { ahead: None, incoming, lease: None, upload: Some(Rc::clone(&upload)) };
+        let upload = Rc::new(Upload {
+            deadlines: Rc::clone(deadlines),
+            idle,
+            broken: Cell::default(),
+            stalled: Cell::default(),
+            moved: Cell::default(),
+            waiting: Cell::default(),
+        });
+        let from = From::Client(Rc::clone(&upload));
+        let streaming = Streaming { ahead: None, incoming, from, pause: Pause::default() };
         (Self::Streaming(streaming), Some(upload))
     }
 
     /// An upstream's body, with the connection that it comes over.
-    pub(super) fn of_upstream(incoming: Incoming, lease: Lease) -> Self {
+    pub(super) fn of_upstream(incoming: Incoming, lease: Box<Lease>, trace: Trace) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
             return Self::Empty;
         }
-        Self::Streaming(Streaming { ahead: None, incoming, lease: Some(lease), upload: None })
+        let from = From::Upstream(lease, trace);
+        Self::Streaming(Streaming { ahead: None, incoming, from, pause: Pause::default() })
     }
 
     /// Reads the body to its end, if that comes within `limit` bytes. Otherwise what was read stands before
@@ -162,9 +236,22 @@ impl Streaming {
         if let Some(bytes) = self.ahead.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        let mut frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        if let Some(upload) = &self.upload {
+        let mut frame = match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Ready(frame) => frame.map(|frame| frame.map_err(|_| BrokenOff)),
+            Poll::Pending => {
+                if let From::Client(upload) = &self.from {
+                    upload.waiting.set(true);
+                }
+                let Self { from, pause, .. } = &mut *self;
+                ready!(pause.poll_over(from, context));
+                from.stall();
+                Some(Err(BrokenOff))
+            }
+        };
+        self.pause.end();
+        if let From::Client(upload) = &self.from {
             upload.moved.set(true);
+            upload.waiting.set(false);
             upload.broken.set(matches!(frame, Some(Err(_))));
             if let Some(Ok(Some(trailers))) =
                 frame.as_mut().map(|frame| frame.as_mut().map(Frame::trailers_mut))
@@ -172,17 +259,17 @@ impl Streaming {
                 // Fields that no client may set.
                 super::headers::strip_spoofed(trailers);
             }
+            return Poll::Ready(frame);
         }
         if matches!(frame, Some(Err(_))) {
             // A connection on which a body broke is in no known state.
-            self.lease = None;
-        }
-        if (frame.is_none() || self.incoming.is_end_stream())
-            && let Some(lease) = self.lease.take()
+            self.from = From::Nowhere;
+        } else if (frame.is_none() || self.incoming.is_end_stream())
+            && let From::Upstream(lease, _) = std::mem::replace(&mut self.from, From::Nowhere)
         {
             lease.give_back();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(|_| BrokenOff)))
+        Poll::Ready(frame)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -194,6 +281,24 @@ impl Streaming {
             hint.set_upper(ahead + upper);
         }
         hint
+    }
+}
+
+impl From {
+    /// Notes that there was nothing for too long.
+    fn stall(&self) {
+        match self {
+            Self::Client(upload) => upload.stalled.set(true),
+            Self::Upstream(lease, trace) => {
+                lease.count_stall();
+                warn!(
+                    trace_id = %trace,
+                    "the upstream stalled in the middle of a response: it is cut off there; see \
+                     upstream.timeouts.body_idle and total"
+                );
+            }
+            Self::Nowhere => {}
+        }
     }
 }
 

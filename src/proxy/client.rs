@@ -2,10 +2,11 @@
 //!
 //! Made once for each connection, so that nothing has to be written anew for each request on it.
 
+use super::pool::Connection;
 use crate::upstream::Forwarding;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -21,6 +22,8 @@ pub(super) struct Client {
     is_trusted: bool,
     /// Fields that this connection adds to each of its requests, in place of what the client wrote.
     pub(super) own_fields: Vec<(HeaderName, HeaderValue)>,
+    /// The upstream connection on which this one's user is signed in (RFC 4559), while it is free.
+    pub(super) bound: Cell<Option<Connection>>,
     /// The last `Forwarded` that was written, with the external origin that it speaks of.
     forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
 }
@@ -35,6 +38,7 @@ impl Client {
             is_trusted: trusted_proxies.iter().any(|network| network.contains(&address)),
             address,
             own_fields: Vec::new(),
+            bound: Cell::default(),
             forwarded: RefCell::default(),
         }
     }

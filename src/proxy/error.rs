@@ -3,8 +3,9 @@
 use super::body::Body;
 use super::pool::UpstreamError;
 use super::trace::Trace;
+use crate::upstream::ConnectError;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 /// Why a request is answered by kidstamp instead of the provider.
@@ -24,6 +25,8 @@ pub(super) enum Refusal {
     Loop,
     /// The client broke its body off.
     ClientBody,
+    /// The client sent nothing for too long, in the middle of its body.
+    ClientStalled,
     /// The key set was asked for with another method than GET or HEAD.
     JwksMethod,
     /// There is no key set that could be served.
@@ -34,13 +37,22 @@ pub(super) enum Refusal {
     BadGateway,
     /// The upstream took too long.
     Timeout,
+    /// As many requests are at the upstream, and wait for it, as may.
+    Busy,
+    /// The upstream has not answered lately; it is tried again after so many seconds.
+    Unhealthy(u64),
 }
 
 impl Refusal {
     /// Of an exchange with the upstream that failed.
     pub(super) fn of_upstream(error: &UpstreamError) -> Self {
         match error {
+            UpstreamError::Connect(ConnectError::Unhealthy { retry_after, .. }) => {
+                Self::Unhealthy(retry_after.as_secs() + 1)
+            }
+            UpstreamError::Connect(ConnectError::Timeout { .. }) => Self::Timeout,
             UpstreamError::Connect(_) => Self::Unreachable,
+            UpstreamError::Busy => Self::Busy,
             UpstreamError::Exchange(_) => Self::BadGateway,
             UpstreamError::FirstByte(_) => Self::Timeout,
         }
@@ -56,6 +68,8 @@ impl Refusal {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::NoKeySet | Self::Unreachable | Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ClientStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy | Self::Unhealthy(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -74,6 +88,9 @@ impl Refusal {
             Self::Unreachable => "upstream_unreachable",
             Self::BadGateway => "upstream_failed",
             Self::Timeout => "upstream_timeout",
+            Self::ClientStalled => "body_timeout",
+            Self::Busy => "upstream_busy",
+            Self::Unhealthy(_) => "upstream_unhealthy",
         }
     }
 
@@ -97,6 +114,11 @@ impl Refusal {
             Self::Unreachable => "the identity provider can't be reached",
             Self::BadGateway => "the identity provider broke off or sent what is no HTTP",
             Self::Timeout => "the identity provider took too long to answer",
+            Self::ClientStalled => {
+                "the rest of the request body did not come within server.limits.body_idle"
+            }
+            Self::Busy => "too many requests wait for the identity provider; try again soon",
+            Self::Unhealthy(_) => "the identity provider has not answered lately; try again soon",
         }
     }
 
@@ -110,6 +132,7 @@ impl Refusal {
                 | Self::Target
                 | Self::TransferEncoding
                 | Self::ClientBody
+                | Self::ClientStalled
         )
     }
 
@@ -135,6 +158,8 @@ impl Refusal {
             Self::Connect => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"))
             }
+            Self::Busy => headers.insert(RETRY_AFTER, HeaderValue::from(1_u64)),
+            Self::Unhealthy(seconds) => headers.insert(RETRY_AFTER, HeaderValue::from(seconds)),
             _ => None,
         };
         response

@@ -10,6 +10,7 @@ use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use std::rc::Rc;
 use tracing::warn;
 
 /// Sends `request` to the upstream; the error is why there is no response.
@@ -18,7 +19,7 @@ use tracing::warn;
 pub(super) async fn forward(
     worker: &Worker,
     mut request: Request<Body>,
-    client: &Client,
+    client: &Rc<Client>,
     trace: &Trace,
     forwarding: Option<&Forwarding>,
     upload: Option<&Upload>,
@@ -26,12 +27,14 @@ pub(super) async fn forward(
     if let Some(target) = origin_form(request.uri()) {
         *request.uri_mut() = target;
     }
+    // The requests of an HTTP/2 connection come all at once, and would take it from each other.
+    let can_bind = request.version() <= Version::HTTP_11;
     if request.version() == Version::HTTP_10 {
         give_host(worker, request.headers_mut(), forwarding);
     }
     *request.version_mut() = Version::HTTP_11;
     headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via, trace);
-    match worker.pool.send(request, upload).await {
+    match worker.pool.send(request, can_bind.then_some(client), upload).await {
         // Nobody asked for another protocol: `Upgrade` is not passed on.
         Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             warn!(trace_id = %trace, "the upstream switched protocols unasked; its connection is closed");
@@ -40,8 +43,9 @@ pub(super) async fn forward(
         Ok((mut response, lease)) => {
             *response.version_mut() = Version::HTTP_11;
             headers::prepare_response(response.headers_mut());
-            Ok(response.map(|body| Body::of_upstream(body, lease)))
+            Ok(response.map(|body| Body::of_upstream(body, lease, *trace)))
         }
+        Err(_) if upload.is_some_and(Upload::is_stalled) => Err(Refusal::ClientStalled),
         Err(_) if upload.is_some_and(Upload::is_broken) => Err(Refusal::ClientBody),
         Err(error) => {
             warn!(trace_id = %trace, "no response from the upstream: {error}");

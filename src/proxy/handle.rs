@@ -16,6 +16,7 @@ use crate::upstream::{Endpoint, Route, Site};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tracing::info;
 
@@ -32,7 +33,7 @@ struct Account {
 pub(super) async fn handle(
     worker: &Worker,
     request: Request<Incoming>,
-    client: &Client,
+    client: &Rc<Client>,
 ) -> Response<Body> {
     let started = Instant::now();
     let trace = Trace::of(request.headers(), &worker.trace_ids);
@@ -62,7 +63,7 @@ pub(super) async fn handle(
 async fn answer(
     worker: &Worker,
     request: Request<Incoming>,
-    client: &Client,
+    client: &Rc<Client>,
     trace: &Trace,
     account: &mut Account,
 ) -> Result<Response<Body>, Refusal> {
@@ -146,7 +147,7 @@ enum Reading<'r> {
 struct Way<'w> {
     worker: &'w Worker,
     site: &'w Site,
-    client: &'w Client,
+    client: &'w Rc<Client>,
     trace: &'w Trace,
 }
 
@@ -160,7 +161,8 @@ impl Way<'_> {
     ) -> Result<Response<Body>, Refusal> {
         let worker = self.worker;
         let (mut parts, incoming) = request.into_parts();
-        let (mut body, upload) = Body::of_client(incoming);
+        let idle = worker.config.server.limits.body_idle;
+        let (mut body, upload) = Body::of_client(incoming, &worker.deadlines, idle);
         let count = |place: Option<Place>| {
             place.into_iter().for_each(|place| worker.counters.restored(place));
         };
@@ -174,6 +176,11 @@ impl Way<'_> {
             let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
             count(place);
             body = restored;
+            match upload.as_deref() {
+                Some(upload) if upload.is_stalled() => return Err(Refusal::ClientStalled),
+                Some(upload) if upload.is_broken() => return Err(Refusal::ClientBody),
+                _ => {}
+            }
             if let (Reading::WithForm(asked), Body::Full(form)) = (&mut reading, &body) {
                 asked.learn_from_form(form);
             }

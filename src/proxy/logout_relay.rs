@@ -91,7 +91,8 @@ pub(super) async fn answer(
     if request.method() != Method::POST {
         return refused(StatusCode::METHOD_NOT_ALLOWED, "method");
     }
-    let (body, _) = Body::of_client(request.into_body());
+    let idle = worker.config.server.limits.body_idle;
+    let (body, _) = Body::of_client(request.into_body(), &worker.deadlines, idle);
     let ReadAhead::Whole(form) = body.read(MAX_BYTES).await else {
         return refused(StatusCode::BAD_REQUEST, "body");
     };

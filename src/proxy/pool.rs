@@ -4,7 +4,12 @@
 //! without a lock and without another task.
 
 use super::body::{Body, Upload};
-use crate::upstream::{ConnectError, Connector};
+use super::client::Client;
+use super::deadline::{Deadline, Deadlines};
+use super::slots::{Slot, Slots};
+use crate::admin::{UpstreamFailure, WorkerCounters};
+use crate::config::ValidConfig;
+use crate::upstream::{ConnectError, Connector, Failure};
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
     WWW_AUTHENTICATE,
@@ -12,23 +17,78 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The idle connections of one worker.
 pub(super) struct Pool {
     connector: Connector,
-    idle: RefCell<Vec<SendRequest<Body>>>,
+    /// The one that was given back last stands last.
+    idle: RefCell<VecDeque<Kept>>,
     capacity: usize,
+    slots: Rc<Slots>,
+    limits: Limits,
+    deadlines: Rc<Deadlines>,
+    counters: Arc<WorkerCounters>,
+}
+
+/// How long what may take.
+struct Limits {
+    /// For a place, and then for a connection.
+    connect: Duration,
     first_byte: Duration,
+    body_idle: Duration,
+    total: Duration,
+    /// How long a connection is kept on which nothing happens.
+    idle: Duration,
+    /// How long one is kept at all: its address may no longer be the upstream's.
+    age: Duration,
+}
+
+/// A connection that waits for its next request.
+struct Kept {
+    connection: Connection,
+    since: Instant,
+}
+
+/// One connection to the upstream.
+pub(super) struct Connection {
+    sender: SendRequest<Body>,
+    address: SocketAddr,
+    opened: Instant,
 }
 
 /// A connection in use; dropped without [`Lease::give_back`], it is closed.
 pub(super) struct Lease {
-    sender: SendRequest<Body>,
+    connection: Connection,
     pool: Rc<Pool>,
-    reusable: bool,
+    home: Home,
+    /// When the response has to be over.
+    end: Instant,
+    /// One more may be at the upstream once this is dropped.
+    _slot: Slot,
+}
+
+/// What is laid down for an exchange when it begins.
+struct Term {
+    started: Instant,
+    /// When all of it has to be over.
+    end: Instant,
+    slot: Slot,
+}
+
+/// Where a connection goes when it is free.
+enum Home {
+    /// To all.
+    Pool,
+    /// To the client connection whose user is signed in on it.
+    Client(Rc<Client>),
+    /// Nowhere: it is closed.
+    Nowhere,
 }
 
 /// Why the upstream gave no response.
@@ -43,89 +103,251 @@ pub(super) enum UpstreamError {
     /// No response head in time.
     #[error("no answer from the upstream within {0:?}")]
     FirstByte(Duration),
+    /// As many requests are there as may be, and wait as may wait.
+    #[error(
+        "too many requests are at the upstream and wait for it; see server.limits.upstream_requests and upstream_queue"
+    )]
+    Busy,
+}
+
+impl UpstreamError {
+    fn counted(&self) -> UpstreamFailure {
+        match self {
+            Self::Connect(ConnectError::Unhealthy { .. }) => UpstreamFailure::Unhealthy,
+            Self::Connect(_) => UpstreamFailure::Connect,
+            Self::Exchange(_) => UpstreamFailure::Broken,
+            Self::FirstByte(_) => UpstreamFailure::FirstByte,
+            Self::Busy => UpstreamFailure::Busy,
+        }
+    }
 }
 
 impl Pool {
-    pub(super) fn new(connector: Connector, capacity: usize, first_byte: Duration) -> Rc<Self> {
-        Rc::new(Self { connector, idle: RefCell::default(), capacity, first_byte })
+    pub(super) fn new(
+        connector: Connector,
+        config: &ValidConfig,
+        deadlines: &Rc<Deadlines>,
+        counters: &Arc<WorkerCounters>,
+    ) -> Rc<Self> {
+        let (timeouts, limits) = (&config.upstream.timeouts, &config.server.limits);
+        let workers = config.server.workers.get();
+        let slots = Slots::new(
+            limits.upstream_requests.div_ceil(workers),
+            limits.upstream_queue.div_ceil(workers),
+        );
+        Rc::new(Self {
+            connector,
+            idle: RefCell::default(),
+            capacity: limits.idle_upstream_connections,
+            slots,
+            limits: Limits {
+                connect: timeouts.connect,
+                first_byte: timeouts.first_byte,
+                body_idle: timeouts.body_idle,
+                total: timeouts.total,
+                idle: timeouts.idle,
+                age: timeouts.connection_age,
+            },
+            deadlines: Rc::clone(deadlines),
+            counters: Arc::clone(counters),
+        })
     }
 
     /// Sends `request` and waits for the head of the response, for as long as the configuration says after the
     /// last that moved of the request's body.
     ///
     /// What was never written is sent again on a new connection; so is a request without a body whose method is
-    /// idempotent (RFC 9110 §9.2.2), if a kept connection broke before any byte of a response came.
+    /// idempotent (RFC 9110 §9.2.2), if a kept connection broke before any byte of a response came. A connection
+    /// on which a user signs in (RFC 4559) belongs to `client` from there on, if that can have one.
     pub(super) async fn send(
         self: &Rc<Self>,
         request: Request<Body>,
+        client: Option<&Rc<Client>>,
         upload: Option<&Upload>,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let mut exchange = std::pin::pin!(self.send_at_leisure(request));
-        loop {
-            match tokio::time::timeout(self.first_byte, &mut exchange).await {
-                Ok(result) => return result,
-                // The upstream can't answer what it has not got yet.
-                Err(_) if upload.is_some_and(Upload::has_moved) => {}
-                Err(_) => return Err(UpstreamError::FirstByte(self.first_byte)),
-            }
+    ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
+        let result = self.send_in_time(request, client, upload).await;
+        if let Err(error) = &result
+            && !upload.is_some_and(Upload::has_failed)
+        {
+            self.counters.upstream_failure(error.counted());
         }
+        result
     }
 
-    async fn send_at_leisure(
+    async fn send_in_time(
         self: &Rc<Self>,
         request: Request<Body>,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        // NTLM and Negotiate authenticate a connection (RFC 4559): it must not serve anyone else.
-        let bound = carries_connection_authentication(request.headers());
+        client: Option<&Rc<Client>>,
+        upload: Option<&Upload>,
+    ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
+        let first_byte = self.limits.first_byte;
+        let deadline = self.deadlines.add();
+        let slot = match self.slots.take() {
+            Some(slot) => slot,
+            None => self.wait_for_slot(&deadline).await?,
+        };
+        let started = Instant::now();
+        let end = started + self.limits.total;
+        let term = Term { started, end, slot };
+        deadline.set(end.min(started + first_byte));
+        let asked = Cell::default();
+        let exchange = self.exchange(request, client, upload, term, &asked);
+        deadline
+            .bound(exchange, |deadline| {
+                let now = Instant::now();
+                // The upstream can't answer what it has not got yet; how long a client may take over its body is
+                // seen to where that is read.
+                if now < end
+                    && upload.is_some_and(|upload| upload.has_moved() || upload.waits_for_client())
+                {
+                    deadline.set(end.min(now + first_byte));
+                    return None;
+                }
+                if let Some(address) = asked.get() {
+                    self.connector.health().failed(address, Failure::Exchange, now);
+                }
+                Some(Err(UpstreamError::FirstByte(first_byte.min(self.limits.total))))
+            })
+            .await
+    }
+
+    async fn wait_for_slot(&self, deadline: &Deadline) -> Result<Slot, UpstreamError> {
+        deadline.set(Instant::now() + self.limits.connect);
+        let slot = deadline.bound(self.slots.wait(), |_| Some(Err(super::slots::Full))).await;
+        slot.map_err(|_| UpstreamError::Busy)
+    }
+
+    async fn exchange(
+        self: &Rc<Self>,
+        request: Request<Body>,
+        client: Option<&Rc<Client>>,
+        upload: Option<&Upload>,
+        term: Term,
+        asked: &Cell<Option<SocketAddr>>,
+    ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
+        let signs_in = carries_connection_authentication(request.headers());
         let mut request = request;
-        if let Some(mut sender) = self.take_idle() {
+        let own = match client {
+            Some(client) => own_connection(client).await,
+            None => None,
+        };
+        let is_own = own.is_some();
+        let kept = own.or_else(|| self.take_idle(term.started));
+        let home = |is_own: bool, response: &Response<Incoming>| {
+            if is_framed_twice(response.headers()) {
+                Home::Nowhere
+            } else if is_own || signs_in || offers_connection_authentication(response) {
+                client.map_or(Home::Nowhere, |client| Home::Client(Rc::clone(client)))
+            } else {
+                Home::Pool
+            }
+        };
+        let lease = |connection, home| {
+            let pool = Rc::clone(self);
+            Box::new(Lease { connection, pool, home, end: term.end, _slot: term.slot })
+        };
+        if let Some(mut kept) = kept {
+            asked.set(Some(kept.address));
             let spare = spare(&request);
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.lease(response, sender, bound)),
+            match kept.sender.try_send_request(request).await {
+                Ok(response) => {
+                    self.connector.health().answered(kept.address);
+                    let home = home(is_own, &response);
+                    return Ok((response, lease(kept, home)));
+                }
                 Err(mut error) => match error.take_message().or(spare) {
                     Some(unsent) => request = unsent,
-                    None => return Err(UpstreamError::Exchange(error.into_error())),
+                    None => {
+                        return Err(self.broken(kept.address, error.into_error(), upload));
+                    }
                 },
             }
         }
-        let mut sender = self.connector.open().await?;
-        let response = sender.send_request(request).await.map_err(UpstreamError::Exchange)?;
-        Ok(self.lease(response, sender, bound))
+        let (sender, address) = self.connector.open_somewhere().await?;
+        let mut connection = Connection { sender, address, opened: Instant::now() };
+        asked.set(Some(address));
+        match connection.sender.send_request(request).await {
+            Ok(response) => {
+                self.connector.health().answered(address);
+                let home = home(false, &response);
+                Ok((response, lease(connection, home)))
+            }
+            Err(error) => Err(self.broken(address, error, upload)),
+        }
     }
 
-    fn take_idle(&self) -> Option<SendRequest<Body>> {
+    fn broken(
+        &self,
+        address: SocketAddr,
+        error: hyper::Error,
+        upload: Option<&Upload>,
+    ) -> UpstreamError {
+        // What a client does to its own request says nothing of the upstream.
+        if !upload.is_some_and(Upload::has_failed) {
+            self.connector.health().failed(address, Failure::Exchange, Instant::now());
+        }
+        UpstreamError::Exchange(error)
+    }
+
+    fn take_idle(&self, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(sender) = idle.pop() {
-            if sender.is_ready() {
-                return Some(sender);
+        while let Some(kept) = idle.pop_back() {
+            let Kept { connection, since } = kept;
+            let is_fresh =
+                now < since + self.limits.idle && now < connection.opened + self.limits.age;
+            if is_fresh && connection.sender.is_ready() {
+                return Some(connection);
             }
         }
         None
     }
 
-    fn lease(
-        self: &Rc<Self>,
-        response: Response<Incoming>,
-        sender: SendRequest<Body>,
-        bound: bool,
-    ) -> (Response<Incoming>, Lease) {
-        let reusable = !bound
-            && !offers_connection_authentication(&response)
-            && !is_framed_twice(response.headers());
-        (response, Lease { sender, pool: Rc::clone(self), reusable })
+    fn put_back(&self, connection: Connection) {
+        let now = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        // Those in front have not been needed for longest.
+        while idle.front().is_some_and(|kept| now >= kept.since + self.limits.idle) {
+            idle.pop_front();
+        }
+        if idle.len() < self.capacity && now < connection.opened + self.limits.age {
+            idle.push_back(Kept { connection, since: now });
+        }
     }
 }
 
 impl Lease {
     /// Puts the connection back, for the next request.
     pub(super) fn give_back(self) {
-        if self.reusable {
-            let mut idle = self.pool.idle.borrow_mut();
-            if idle.len() < self.pool.capacity {
-                idle.push(self.sender);
-            }
+        match self.home {
+            Home::Pool => self.pool.put_back(self.connection),
+            Home::Client(client) => client.bound.set(Some(self.connection)),
+            Home::Nowhere => {}
         }
     }
+
+    /// A deadline that is not set yet.
+    pub(super) fn deadline(&self) -> Deadline {
+        self.pool.deadlines.add()
+    }
+
+    /// When a pause in the body of the response is too long that begins `now`.
+    pub(super) fn patience(&self, now: Instant) -> Instant {
+        self.end.min(now + self.pool.limits.body_idle)
+    }
+
+    /// Counts that the upstream stalled.
+    pub(super) fn count_stall(&self) {
+        self.pool.counters.upstream_failure(UpstreamFailure::BodyIdle);
+        let health = self.pool.connector.health();
+        health.failed(self.connection.address, Failure::Exchange, Instant::now());
+    }
+}
+
+/// The connection on which the client's user is signed in, if there is one and it still stands.
+async fn own_connection(client: &Client) -> Option<Connection> {
+    let mut own = client.bound.take()?;
+    own.sender.ready().await.ok()?;
+    Some(own)
 }
 
 /// A copy of a request that may safely be sent twice; what it lacks is the case of the names of its fields.

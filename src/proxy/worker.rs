@@ -1,6 +1,7 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
 use super::connection;
+use super::deadline::Deadlines;
 use super::drain::Draining;
 use super::listener::accept;
 use super::logout_relay::Relay;
@@ -24,6 +25,7 @@ pub(super) struct Worker {
     pub(super) config: Arc<ValidConfig>,
     pub(super) refresher: Arc<Refresher>,
     pub(super) pool: Rc<Pool>,
+    pub(super) deadlines: Rc<Deadlines>,
     pub(super) counters: Arc<WorkerCounters>,
     /// As many permits as signatures may be made at once, in the whole process.
     pub(super) signers: Arc<Semaphore>,
@@ -50,15 +52,12 @@ pub(super) struct Equipment {
 
 impl Equipment {
     fn worker(self) -> (Rc<Worker>, Arc<Semaphore>, Draining) {
-        let upstream = &self.config.upstream;
-        let pool = Pool::new(
-            self.connector,
-            self.config.server.limits.idle_upstream_connections,
-            upstream.timeouts.first_byte,
-        );
+        let deadlines = Deadlines::new();
+        let pool = Pool::new(self.connector, &self.config, &deadlines, &self.counters);
         let via = format!("1.1 {}", self.via_name);
         let worker = Worker {
             pool,
+            deadlines,
             via: HeaderValue::from_str(&via).unwrap_or(HeaderValue::from_static("1.1 kidstamp")),
             via_name: self.via_name,
             config: self.config,
@@ -101,6 +100,7 @@ async fn serve(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Accepted, but more than may be served at a time.
     let mut waiting = None;
+    let deadlines = tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
     loop {
         tokio::select! {
             biased;
@@ -129,4 +129,5 @@ async fn serve(
             _ = tick.tick() => watches.look(),
         }
     }
+    deadlines.abort();
 }

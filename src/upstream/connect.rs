@@ -1,5 +1,6 @@
 //! Connections to the provider: TCP, and TLS with the system's roots or a given CA.
 
+use super::health::{Failure, Health};
 use crate::config::{Origin, Scheme, Upstream};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -7,9 +8,11 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -20,6 +23,7 @@ pub struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
     max_head: usize,
+    health: Health,
 }
 
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
@@ -58,7 +62,7 @@ pub enum ConnectError {
         /// Where to.
         origin: Origin,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// The TLS handshake failed.
     #[error("TLS handshake with {origin} failed: {error}")]
@@ -66,7 +70,15 @@ pub enum ConnectError {
         /// Where to.
         origin: Origin,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
+    },
+    /// Nobody answered there lately, and each attempt would cost a wait.
+    #[error("{origin} has not answered lately; it is asked again in {retry_after:?}")]
+    Unhealthy {
+        /// Where to.
+        origin: Origin,
+        /// When it is tried again.
+        retry_after: Duration,
     },
     /// It took too long.
     #[error("no connection to {origin} within {timeout:?}")]
@@ -102,7 +114,13 @@ impl Connector {
                 ))
             }
         };
-        Ok(Self { origin, tls, timeout: upstream.timeouts.connect, max_head: MAX_HEAD })
+        Ok(Self {
+            origin,
+            tls,
+            timeout: upstream.timeouts.connect,
+            max_head: MAX_HEAD,
+            health: Health::default(),
+        })
     }
 
     /// With another bound for the head of a response.
@@ -116,6 +134,11 @@ impl Connector {
         &self.origin
     }
 
+    /// What is known of the addresses that it leads to.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// Opens a connection and starts HTTP/1.1 on it. Its driver runs as a local task, so this must be
     /// called where there are such: in a `LocalSet` or a `LocalRuntime`.
     pub async fn open<B>(&self) -> Result<SendRequest<B>, ConnectError>
@@ -124,25 +147,78 @@ impl Connector {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        match tokio::time::timeout(self.timeout, self.open_at_leisure()).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(ConnectError::Timeout { origin: self.origin.clone(), timeout: self.timeout })
-            }
-        }
+        self.open_somewhere().await.map(|(sender, _)| sender)
     }
 
-    async fn open_at_leisure<B>(&self) -> Result<SendRequest<B>, ConnectError>
+    /// The same, and tells which of the upstream's addresses it leads to. They are tried one after the other; each
+    /// gets its part of the time.
+    pub async fn open_somewhere<B>(&self) -> Result<(SendRequest<B>, SocketAddr), ConnectError>
     where
         B: hyper::body::Body + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let connect = |error| ConnectError::Connect { origin: self.origin.clone(), error };
-        let socket =
-            TcpStream::connect((self.origin.host(), self.origin.port())).await.map_err(connect)?;
+        let started = Instant::now();
+        let addresses = match tokio::time::timeout(self.timeout, self.addresses()).await {
+            Ok(addresses) => addresses?,
+            Err(_) => return Err(self.too_late()),
+        };
+        self.open_one_of(addresses, started).await
+    }
+
+    async fn open_one_of<B>(
+        &self,
+        addresses: Vec<SocketAddr>,
+        started: Instant,
+    ) -> Result<(SendRequest<B>, SocketAddr), ConnectError>
+    where
+        B: hyper::body::Body + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut last = None;
+        let mut left = addresses.len();
+        for address in addresses {
+            let time = self.timeout.saturating_sub(started.elapsed());
+            let part = time.checked_div(u32::try_from(left).unwrap_or(1)).unwrap_or(time);
+            left -= 1;
+            match tokio::time::timeout(part, self.open_at(address)).await {
+                Ok(Ok(sender)) => {
+                    self.health.connected(address);
+                    return Ok((sender, address));
+                }
+                Ok(Err(error)) => {
+                    self.health.failed(address, Failure::Connect, Instant::now());
+                    last = Some(error);
+                }
+                Err(_) => {
+                    self.health.failed(address, Failure::Wait, Instant::now());
+                    last = Some(self.too_late());
+                }
+            }
+        }
+        // A look-up that succeeds has found something.
+        Err(last.unwrap_or_else(|| self.too_late()))
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        let found = tokio::net::lookup_host((self.origin.host(), self.origin.port())).await;
+        let found = found.map_err(|error| self.unreachable(error))?;
+        self.health.order(found, Instant::now()).map_err(|retry_after| ConnectError::Unhealthy {
+            origin: self.origin.clone(),
+            retry_after,
+        })
+    }
+
+    async fn open_at<B>(&self, address: SocketAddr) -> Result<SendRequest<B>, ConnectError>
+    where
+        B: hyper::body::Body + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let socket = TcpStream::connect(address).await.map_err(|error| self.unreachable(error))?;
         // Small requests must not wait for a full segment.
-        socket.set_nodelay(true).map_err(connect)?;
+        socket.set_nodelay(true).map_err(|error| self.unreachable(error))?;
         match &self.tls {
             None => self.start_http(socket).await,
             Some((connector, name)) => {
@@ -152,6 +228,14 @@ impl Connector {
                 self.start_http(stream).await
             }
         }
+    }
+
+    fn unreachable(&self, error: io::Error) -> ConnectError {
+        ConnectError::Connect { origin: self.origin.clone(), error }
+    }
+
+    fn too_late(&self) -> ConnectError {
+        ConnectError::Timeout { origin: self.origin.clone(), timeout: self.timeout }
     }
 
     async fn start_http<B, S>(&self, stream: S) -> Result<SendRequest<B>, ConnectError>
@@ -206,4 +290,49 @@ fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Timeouts;
+    use http_body_util::Empty;
+    use std::net::TcpListener;
+
+    fn connector(timeout: Duration) -> Connector {
+        let upstream = Upstream {
+            url: Origin::parse("http://idp.test").unwrap(),
+            ca: None,
+            server_name: None,
+            allow_plaintext: true,
+            timeouts: Timeouts { connect: timeout, ..Timeouts::default() },
+        };
+        Connector::new(&upstream).unwrap()
+    }
+
+    fn opened(connector: &Connector, addresses: &[SocketAddr]) -> Result<SocketAddr, ConnectError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let opened = connector.open_one_of(addresses.to_vec(), Instant::now()).await;
+            opened.map(|(_, address): (SendRequest<Empty<bytes::Bytes>>, _)| address)
+        })
+    }
+
+    #[test]
+    fn the_first_address_that_answers_is_used_and_the_others_are_remembered() {
+        let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let connector = connector(Duration::from_secs(10));
+        assert_eq!(opened(&connector, &[refused, good]).unwrap(), good);
+        // Next time it is not even tried.
+        let order = connector.health().order([refused, good].into_iter(), Instant::now());
+        assert_eq!(order.unwrap(), [good]);
+        // Where the name leads elsewhere, that is where the next connection goes.
+        let moved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let moved = (moved.local_addr().unwrap(), moved);
+        assert_eq!(opened(&connector, &[moved.0]).unwrap(), moved.0);
+        let error = opened(&connector, &[refused]).unwrap_err();
+        assert!(matches!(error, ConnectError::Connect { .. }), "{error}");
+    }
 }

@@ -7,6 +7,7 @@
 mod connect;
 mod discovery;
 mod fetch;
+mod health;
 mod metadata;
 mod path;
 mod publication;
@@ -18,6 +19,7 @@ mod treatment;
 
 pub use connect::{ConnectError, Connector, TlsError};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
+pub use health::{Failure, Health};
 pub use metadata::{Metadata, MetadataError};
 pub use path::normalise;
 pub use publication::Publication;

@@ -37,6 +37,12 @@ impl Client {
         self
     }
 
+    /// The same connection, to be written to elsewhere.
+    pub(crate) fn try_clone(&self) -> Self {
+        let stream = self.stream.try_clone().unwrap();
+        Self { reader: Reader::new(stream.try_clone().unwrap()), stream }
+    }
+
     /// Sends no more.
     pub(crate) fn finish(&mut self) -> &mut Self {
         let _ = self.stream.shutdown(Shutdown::Write);

@@ -25,6 +25,7 @@ mod upstream;
 
 mod desync;
 mod documents;
+mod faults;
 mod framing;
 mod hygiene;
 mod jwks;
@@ -37,6 +38,7 @@ mod restore;
 mod rules;
 mod same_key;
 mod secrets;
+mod signed_in;
 mod streaming;
 mod token;
 mod token_passes;

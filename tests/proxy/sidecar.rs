@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     issuers: String,
     key: Option<String>,
     upstream: SocketAddr,
+    name: Option<&'static str>,
     scheme: &'static str,
     folder: TempDir,
 }
@@ -42,6 +43,12 @@ impl Setup {
     /// Other issuers than the one that the upstream has by itself. `KEYS` becomes the key directory.
     pub(crate) fn with_issuers(mut self, issuers: &str) -> Self {
         self.issuers = issuers.to_owned();
+        self
+    }
+
+    /// The upstream is known under a name.
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -66,11 +73,15 @@ impl Setup {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let workers =
             if self.settings.contains("server.workers") { "" } else { "server.workers = 1" };
+        let upstream = self.name.map_or_else(
+            || self.upstream.to_string(),
+            |name| format!("{name}:{}", self.upstream.port()),
+        );
         let text = format!(
             "server.listen = \"127.0.0.1:0\"\nserver.admin = \"127.0.0.1:0\"\n{workers}\n\
              upstream.url = \"{}://{}\"\n{}\n{}",
             self.scheme,
-            self.upstream,
+            upstream,
             self.settings,
             self.issuers.replace("KEYS", keys.to_str().unwrap()),
         );
@@ -113,6 +124,7 @@ impl Sidecar {
             issuers: "[[issuer]]\nissuer = \"https://idp.test\"\nkeys = \"KEYS\"\n".to_owned(),
             key: None,
             upstream,
+            name: None,
             scheme: "http",
             folder: tempfile::tempdir().unwrap(),
         }

@@ -51,6 +51,7 @@ pub(crate) struct Answer {
 enum Step {
     Send(Vec<u8>),
     Repeat(Vec<u8>, usize),
+    Trickle(Vec<u8>, usize),
     Wait(Gate),
     Open(Gate),
     Close,
@@ -98,6 +99,12 @@ impl Answer {
 
     pub(crate) fn then_repeat(mut self, bytes: impl AsRef<[u8]>, times: usize) -> Self {
         self.steps.push(Step::Repeat(bytes.as_ref().to_vec(), times));
+        self
+    }
+
+    /// The same piece so many times, slowly.
+    pub(crate) fn then_trickle(mut self, bytes: impl AsRef<[u8]>, times: usize) -> Self {
+        self.steps.push(Step::Trickle(bytes.as_ref().to_vec(), times));
         self
     }
 
@@ -336,6 +343,10 @@ impl Connection {
                 Step::Repeat(bytes, times) => {
                     (0..*times).try_for_each(|_| self.stream.write_all(bytes))
                 }
+                Step::Trickle(bytes, times) => (0..*times).try_for_each(|_| {
+                    thread::sleep(std::time::Duration::from_millis(20));
+                    self.stream.write_all(bytes)
+                }),
                 Step::Wait(gate) => {
                     gate.wait();
                     Ok(())

@@ -75,7 +75,11 @@ async fn get(at: &Origin, known_as: &Origin, path: &str) -> Result<String, Strin
         ca: None,
         server_name: None,
         allow_plaintext: true,
-        timeouts: Timeouts { connect: CONNECT_TIMEOUT, first_byte: FETCH_TIMEOUT },
+        timeouts: Timeouts {
+            connect: CONNECT_TIMEOUT,
+            first_byte: FETCH_TIMEOUT,
+            ..Timeouts::default()
+        },
     };
     let connector = Connector::new(&upstream).map_err(|error| error.to_string())?;
     let fetched = fetch(&connector, &Forwarding::new(known_as), path, FETCH_TIMEOUT)
