@@ -1,0 +1,1 @@
+"""The benchmark in parts; `bench`, beside this folder, is the program."""
