@@ -184,30 +184,43 @@ pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> 
     };
     // Elements move as others are dropped; findings name the places of the text as it came.
     let mut places: Vec<usize> = (0..count).collect();
-    for entry in &TABLE {
-        let setting = options.setting(entry.rule);
-        if setting == Setting::Off {
-            continue;
-        }
+    let mut next = 0;
+    // A text is read once, however many rules find nothing in it.
+    while next < TABLE.len() {
         let document = Document::parse_with_duplicates(&set.text, Limits::DOCUMENT)?;
-        let view = KeySet { keys: array_of(&document)?, places: &places, options };
-        let mut report = Report::new(entry.rule, setting);
-        (entry.check)(&view, &mut report);
-        let splices = report.edits.splices(&document);
-        let Report { findings, compromised, .. } = report;
-        if let Some((step, result)) = Step::apply(entry.rule.id, &set.text, splices) {
+        let keys = array_of(&document)?;
+        let mut changed = None;
+        for entry in TABLE.get(next..).unwrap_or_default() {
+            next += 1;
+            let setting = options.setting(entry.rule);
+            if setting == Setting::Off {
+                continue;
+            }
+            let view = KeySet { keys, places: &places, options };
+            let mut report = Report::new(entry.rule, setting);
+            (entry.check)(&view, &mut report);
+            let splices = report.edits.splices(&document);
+            let Report { findings, compromised, .. } = report;
+            changed = Step::apply(entry.rule.id, &set.text, splices);
+            if changed.is_some() {
+                places.retain(|place| {
+                    let gone = pointer(*place, None);
+                    !findings.iter().any(|finding| finding.drops() && finding.pointer == gone)
+                });
+            }
+            set.findings.extend(findings.into_iter().map(|mut finding| {
+                Shaped::locate(shaped.origins(), &mut finding);
+                finding
+            }));
+            set.compromised.extend(compromised);
+            if changed.is_some() {
+                break;
+            }
+        }
+        if let Some((step, result)) = changed {
             set.steps.push(step);
             set.text = result;
-            places.retain(|place| {
-                let gone = pointer(*place, None);
-                !findings.iter().any(|finding| finding.drops() && finding.pointer == gone)
-            });
         }
-        set.findings.extend(findings.into_iter().map(|mut finding| {
-            Shaped::locate(shaped.origins(), &mut finding);
-            finding
-        }));
-        set.compromised.extend(compromised);
     }
     if places.is_empty() && set.compromised.is_empty() {
         return Err(Unreadable::NothingLeft);
