@@ -37,8 +37,9 @@ const CASES: [Case; 12] = [
     ("token response: parse, rules, replace the ID token", || {
         let body = token_response();
         let settings = Settings::default();
+        let facts = token_response::Facts::default();
         measured(|| {
-            let repaired = token_response::repair(&body, &settings).unwrap();
+            let repaired = token_response::repair(&body, facts, &settings).unwrap();
             let parsed = TokenResponse::parse(repaired.text.as_bytes()).unwrap();
             let kind = parsed.id_token().unwrap().kind();
             parsed.with(&[(kind, "a.b.c".to_owned())], None)
@@ -145,7 +146,7 @@ fn deciding(right: bool) {
         access_token_issuer: None,
         audiences: Vec::new(),
         clock_skew: 60,
-        keys: vec![other, signer],
+        keys: vec![other, signer].into(),
         claims: claims::Options {
             issuer: "https://idp.test".to_owned(),
             ..claims::Options::default()
