@@ -33,7 +33,7 @@ pub(crate) fn count() -> Vec<Cost> {
             name: format!("{what}, user space"),
             unit: "instructions",
             count: (of(MANY) - of(FEW)) / f64::from(MANY - FEW),
-            tolerance: 0.04,
+            tolerance: 0.05,
         });
         for (kind, names) in [("reads and writes", &TRANSFERS[..]), ("waits", &WAITS[..])] {
             let of = |requests| {
