@@ -63,6 +63,20 @@ const FLAGS: &[Flag] = &[
         field: |overrides| &mut overrides.admin,
     },
     Flag {
+        name: "--tls-cert",
+        environment: "KIDSTAMP_TLS_CERT",
+        value: "FILE",
+        help: "Serve clients over TLS with this certificate and chain, in PEM",
+        field: |overrides| &mut overrides.tls_cert,
+    },
+    Flag {
+        name: "--tls-key",
+        environment: "KIDSTAMP_TLS_KEY",
+        value: "FILE",
+        help: "The private key of that certificate, in PEM",
+        field: |overrides| &mut overrides.tls_key,
+    },
+    Flag {
         name: "--keys",
         environment: "KIDSTAMP_KEYS",
         value: "DIR",

@@ -25,6 +25,7 @@ mod relay;
 mod render;
 mod section;
 mod server;
+mod server_tls;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -32,8 +33,9 @@ mod value;
 pub(crate) use duration::parse as parse_duration;
 pub use error::{ConfigError, Fault, Problem};
 pub use model::{
-    Client, ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource, Keys, Limits, LogFormat,
-    Publish, Server, Timeouts, Tokens, Upstream, ValidConfig, View,
+    CertificateFiles, Client, ClientAuth, ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource,
+    Keys, Limits, LogFormat, Publish, Server, ServerTls, Timeouts, Tokens, Upstream, ValidConfig,
+    View,
 };
 pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};

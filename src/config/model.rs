@@ -74,8 +74,50 @@ pub struct Server {
     pub log_format: LogFormat,
     /// Whether each request is logged.
     pub log_requests: bool,
+    /// `[server.tls]`, if kidstamp ends TLS itself.
+    pub tls: Option<ServerTls>,
     /// `[server.limits]`
     pub limits: Limits,
+}
+
+/// `[server.tls]`
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// At least one; the first is for clients that name no host, or an unknown one.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whether clients show certificates.
+    pub client_auth: ClientAuth,
+    /// Who issued those; there where they are asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Whether the provider gets them in `Client-Cert` (RFC 9440).
+    pub forward_client_cert: bool,
+    /// Whether `Host` must be the host that the TLS handshake named.
+    pub match_host: bool,
+}
+
+/// A certificate with its chain, and its key, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, the chain behind it.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked.
+    Off,
+    /// They may; a bad one ends the handshake.
+    Optional,
+    /// They have to.
+    Required,
+}
+
+impl Word for ClientAuth {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("optional", Self::Optional), ("required", Self::Required)];
 }
 
 /// `[server.limits]`
@@ -85,6 +127,10 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How long a client may take to send the head of a request.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes at a time, over all workers.
+    pub handshakes: usize,
     /// How long a client connection may be idle between requests.
     pub keep_alive: Duration,
     /// How long a client may take none of what is sent to it.

@@ -58,6 +58,10 @@ pub struct Overrides {
     pub listen: Option<Override>,
     /// `server.admin`
     pub admin: Option<Override>,
+    /// `server.tls.cert`
+    pub tls_cert: Option<Override>,
+    /// `server.tls.key`
+    pub tls_key: Option<Override>,
     /// `server.log_format`
     pub log_format: Option<Override>,
     /// `server.log_requests`

@@ -13,6 +13,7 @@ use super::overrides::Overrides;
 use super::place::Source;
 use super::reader::{Given, Section};
 use super::section::{DAY, MEBIBYTE, SHORTEST, ZERO};
+use super::server_tls;
 use super::value;
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -34,6 +35,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
     let log_format = keys.setting("log_format", overrides.log_format.as_ref(), text, value::word);
     let requests = overrides.log_requests.as_ref();
     let log_requests = keys.setting("log_requests", requests, true, value::boolean);
+    let tls = server_tls::read(keys.child("tls"), overrides);
     let limits = limits(keys.child("limits"));
 
     let clash = match (&listen, &admin) {
@@ -64,6 +66,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
         drain_timeout: drain_timeout?.value,
         log_format: log_format?.value,
         log_requests: log_requests?.value,
+        tls: tls?,
         limits: limits?,
     })
 }
@@ -104,6 +107,8 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     let second = Duration::from_secs(1);
     let brief = value::duration(SHORTEST..=ten_minutes);
     let header_timeout = keys.setting("header_timeout", None, 10 * second, &brief);
+    let handshake_timeout = keys.setting("handshake_timeout", None, 5 * second, &brief);
+    let handshakes = keys.setting("handshakes", None, 1_000, value::integer(1..=1_000_000));
     let hour = Duration::from_hours(1);
     let keep_alive =
         keys.setting("keep_alive", None, 75 * second, value::duration(SHORTEST..=hour));
@@ -125,6 +130,8 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     Ok(Limits {
         header_bytes: header_bytes?.value,
         header_timeout: header_timeout?.value,
+        handshake_timeout: handshake_timeout?.value,
+        handshakes: handshakes?.value,
         keep_alive: keep_alive?.value,
         send_timeout: send_timeout?.value,
         connections: connections?.value,

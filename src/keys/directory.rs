@@ -1,19 +1,15 @@
 //! Reading a directory of bridge keys, such as a Kubernetes Secret mount.
 
 use super::file_name::{KeyFileName, NameError};
+use super::private_file::{PrivateFileError, read_private_file};
 use super::ring::{KeyRing, RingKey};
 use crate::jose::{KeyError, SigningKey};
 use crate::token::BridgeKey;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zeroize::Zeroizing;
-
-/// Largest file that is read as a key.
-const MAX_BYTES: u64 = 64 << 10;
 
 /// Why a directory gave no keys. None of the texts holds any of a key's bytes.
 #[derive(Debug, thiserror::Error)]
@@ -153,23 +149,17 @@ fn load_file(
     name: &KeyFileName,
     warnings: &mut Vec<String>,
 ) -> Result<SigningKey, DirectoryError> {
-    let read = |error| DirectoryError::Read { path: path.to_owned(), error };
-    let metadata = fs::metadata(path).map_err(read)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o002 != 0 {
-        return Err(DirectoryError::Writable { path: path.to_owned(), mode });
-    }
-    if mode & 0o004 != 0 {
-        warnings.push(format!(
-            "the key file {} may be read by everyone (mode {mode:03o})",
-            path.display()
-        ));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(DirectoryError::Key { path: path.to_owned(), error: KeyError::Unreadable });
-    }
-    let bytes = Zeroizing::new(fs::read(path).map_err(read)?);
-    SigningKey::from_file(&bytes, name.alg)
+    let path_of = || path.to_owned();
+    let file = read_private_file(path).map_err(|error| match error {
+        PrivateFileError::Read(error) => DirectoryError::Read { path: path_of(), error },
+        PrivateFileError::Writable { mode } => DirectoryError::Writable { path: path_of(), mode },
+        PrivateFileError::TooLong => {
+            DirectoryError::Key { path: path_of(), error: KeyError::Unreadable }
+        }
+    })?;
+    warnings
+        .extend(file.warning.map(|warning| format!("the key file {} {warning}", path.display())));
+    SigningKey::from_file(&file.bytes, name.alg)
         .map_err(|error| DirectoryError::Key { path: path.to_owned(), error })
 }
 
@@ -177,6 +167,7 @@ fn load_file(
 mod tests {
     use super::*;
     use crate::jose::Alg;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn write(directory: &Path, name: &str, content: &str, mode: u32) {
         let path = directory.join(name);

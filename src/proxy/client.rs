@@ -20,6 +20,8 @@ pub(super) struct Client {
     text: HeaderValue,
     /// True for a proxy that may say for whom it asks.
     is_trusted: bool,
+    /// The host that the TLS handshake named, where requests have to be for the same.
+    pub(super) tls_host: Option<String>,
     /// Fields that this connection adds to each of its requests, in place of what the client wrote.
     pub(super) own_fields: Vec<(HeaderName, HeaderValue)>,
     /// The upstream connection on which this one's user is signed in (RFC 4559), while it is free.
@@ -37,6 +39,7 @@ impl Client {
             text: value(&address.to_string()),
             is_trusted: trusted_proxies.iter().any(|network| network.contains(&address)),
             address,
+            tls_host: None,
             own_fields: Vec::new(),
             bound: Cell::default(),
             forwarded: RefCell::default(),

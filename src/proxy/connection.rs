@@ -4,6 +4,7 @@ use super::body::{Body, BrokenOff};
 use super::client::Client;
 use super::handle::handle;
 use super::stream::Watched;
+use super::tls::FrontTls;
 use super::watch::{UnderWay, Watch};
 use super::worker::Worker;
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// Serves the connection to its end.
 pub(super) async fn serve(
@@ -31,9 +33,32 @@ pub(super) async fn serve(
 ) {
     // Answers must not wait for a full segment; without the option they are late, but right.
     let _ = socket.set_nodelay(true);
-    let client = Rc::new(Client::new(address, &worker.config.server.trusted_proxies));
-    let stream = Watched::new(socket, Rc::clone(&watch));
-    serve_http1(stream, &worker, &client, &watch).await;
+    let mut client = Client::new(address, &worker.config.server.trusted_proxies);
+    let Some(tls) = &worker.tls else {
+        let stream = Watched::new(socket, Rc::clone(&watch));
+        return serve_http1(stream, &worker, &Rc::new(client), &watch).await;
+    };
+    let Some(Some(stream)) = watch.greet(handshake(tls, socket, &worker, &watch)).await else {
+        return;
+    };
+    tls.introduce(stream.get_ref().1, &mut client);
+    serve_http1(stream, &worker, &Rc::new(client), &watch).await;
+}
+
+/// Ends TLS; `None` if the client would not.
+async fn handshake(
+    tls: &FrontTls,
+    socket: TcpStream,
+    worker: &Worker,
+    watch: &Rc<Watch>,
+) -> Option<TlsStream<Watched<TcpStream>>> {
+    // Who connects and says nothing takes no place from those who do.
+    socket.peek(&mut [0]).await.ok()?;
+    let _place = worker.handshakes.acquire().await.ok()?;
+    watch.shake_hands();
+    let stream = Watched::new(socket, Rc::clone(watch));
+    // Whatever is wrong is between the client and its certificates or versions: there is nobody here to tell.
+    tls.acceptor().accept(stream).await.ok()
 }
 
 async fn serve_http1<S>(stream: S, worker: &Rc<Worker>, client: &Rc<Client>, watch: &Rc<Watch>)

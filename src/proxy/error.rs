@@ -17,6 +17,8 @@ pub(super) enum Refusal {
     Head,
     /// `Host` is missing, doubled, malformed, or contradicts the target.
     Host,
+    /// `Host` is another than the TLS handshake named.
+    Misdirected,
     /// A target that this method can't have.
     Target,
     /// A transfer coding other than one `chunked`.
@@ -65,6 +67,7 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::NoKeySet | Self::Unreachable | Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -79,6 +82,7 @@ impl Refusal {
             Self::Connect => "connect_not_allowed",
             Self::Head => "head_too_large",
             Self::Host => "invalid_host",
+            Self::Misdirected => "misdirected_request",
             Self::Target => "invalid_target",
             Self::TransferEncoding => "invalid_transfer_encoding",
             Self::Loop => "proxy_loop",
@@ -100,6 +104,9 @@ impl Refusal {
             Self::Head => "the head of the request is longer than server.limits.header_bytes",
             Self::Host => {
                 "the Host field is missing, stands twice, is malformed, or is not that of the request target"
+            }
+            Self::Misdirected => {
+                "the Host field is not the host that the TLS handshake named; use a connection of its own for it"
             }
             Self::Target => "only OPTIONS may have the target *",
             Self::TransferEncoding => "Transfer-Encoding may only be chunked, once",

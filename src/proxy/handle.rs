@@ -69,6 +69,9 @@ async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let max_head = worker.config.server.limits.header_bytes;
     hygiene::check(&request, &worker.via_name, max_head)?;
+    if let Some(named) = &client.tls_host {
+        hygiene::check_tls_host(&request, named)?;
+    }
     if request.uri().path() == "*" {
         return Ok(about_the_server());
     }

@@ -3,7 +3,7 @@
 //! The HTTP library refuses what can't be parsed; here is refused what two servers could understand in two ways.
 
 use super::error::Refusal;
-use http::header::{HOST, HeaderMap, TRANSFER_ENCODING, VIA};
+use http::header::{HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, VIA};
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Uri, Version};
 
@@ -54,6 +54,15 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// A request that came over TLS is for the host that the handshake named (RFC 9110 §7.4): another one could have
+/// other rules, such as who may connect at all.
+pub(super) fn check_tls_host<B>(request: &Request<B>, named: &str) -> Result<(), Refusal> {
+    let host = request.headers().get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    let name = host.split(|byte| *byte == b':').next().unwrap_or_default();
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    if name.eq_ignore_ascii_case(named.as_bytes()) { Ok(()) } else { Err(Refusal::Misdirected) }
 }
 
 /// `uri-host [":" port]` (RFC 9110 §7.2), by its characters; empty is allowed.

@@ -29,9 +29,11 @@ mod rewrite;
 mod server;
 mod slots;
 mod stream;
+mod tls;
 mod trace;
 mod vouch;
 mod watch;
 mod worker;
 
 pub use server::{Running, StartError, start};
+pub use tls::FrontTlsError;

@@ -3,6 +3,7 @@
 use super::drain::{Drain, Phase};
 use super::listener;
 use super::logout_relay::Relay;
+use super::tls::{FrontTls, FrontTlsError};
 use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
 use crate::config::ValidConfig;
@@ -34,6 +35,9 @@ pub enum StartError {
     /// TLS to the upstream can't be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// TLS towards clients can't be set up.
+    #[error(transparent)]
+    FrontTls(#[from] FrontTlsError),
     /// The system gave no thread or event loop.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
@@ -67,6 +71,7 @@ pub struct Running {
 /// can be reached is not: it may start later.
 pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let config = Arc::new(config);
+    let tls = config.server.tls.as_ref().map(FrontTls::load).transpose()?.map(Arc::new);
     let connector =
         Connector::new(&config.upstream)?.with_max_head(config.server.limits.header_bytes);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,6 +100,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let upstream = Background::prepare(&config, &connector, &refresher)?;
     let relays = Relay::prepare(&config)?;
     let signers = Arc::new(Semaphore::new(config.server.workers.get()));
+    let handshakes = Arc::new(Semaphore::new(config.server.limits.handshakes));
     let seats = Arc::new(Semaphore::new(config.server.limits.connections));
     let via_name: Arc<str> = via_name(&config).into();
 
@@ -115,9 +121,13 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
         workers: Vec::new(),
         background: None,
     };
+    let watched_tls = tls.clone();
     let background = spawn("background", move || {
         LocalSet::new().block_on(&runtime, async move {
             upstream.spawn();
+            if let Some(tls) = watched_tls {
+                tokio::task::spawn_local(async move { tls.keep_up().await });
+            }
             if let Some(listener) = admin_listener {
                 tokio::task::spawn_local(admin::serve(listener, admin));
             }
@@ -134,6 +144,8 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
             signers: Arc::clone(&signers),
             relays: relays.clone(),
             via_name: Arc::clone(&via_name),
+            tls: tls.clone(),
+            handshakes: Arc::clone(&handshakes),
             seats: Arc::clone(&seats),
             draining: running.drain.subscribe(),
         };

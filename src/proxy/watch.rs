@@ -28,6 +28,8 @@ pub(super) enum Ending {
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// A handshake.
+    Handshake,
     /// No request yet.
     Greeting,
     /// Requests are under way.
@@ -114,8 +116,9 @@ impl Watches {
 
     /// How long until the next look: a fraction of the shortest of the limits.
     pub(super) fn tick(&self) -> Duration {
-        let Limits { header_timeout, keep_alive, send_timeout, connection_age, .. } = self.limits;
-        let shortest = header_timeout.min(keep_alive).min(send_timeout).min(connection_age);
+        let limits = &self.limits;
+        let shortest = limits.header_timeout.min(limits.handshake_timeout).min(limits.keep_alive);
+        let shortest = shortest.min(limits.send_timeout).min(limits.connection_age);
         (shortest / 4).clamp(Duration::from_millis(5), LONGEST_TICK)
     }
 
@@ -209,6 +212,23 @@ impl Watch {
         .await
     }
 
+    /// A handshake begins, which has its own time.
+    pub(super) fn shake_hands(&self) {
+        self.enter(Stage::Handshake);
+    }
+
+    /// Polls what comes before the first request; `None` if the connection has to end before.
+    pub(super) async fn greet<F: Future>(&self, handshake: F) -> Option<F::Output> {
+        let mut handshake = std::pin::pin!(handshake);
+        let greeted = std::future::poll_fn(|context| match self.poll_ending(context) {
+            Some(_) => Poll::Ready(None),
+            None => handshake.as_mut().poll(context).map(Some),
+        });
+        let greeted = greeted.await;
+        self.enter(Stage::Greeting);
+        greeted
+    }
+
     /// How it has to end, if it has to; whoever asks is woken when that changes.
     fn poll_ending(&self, context: &Context<'_>) -> Option<Ending> {
         let ending = self.ending.get();
@@ -240,7 +260,10 @@ impl Watch {
         match self.stage.get() {
             Stage::Busy => {}
             Stage::Greeting if is_past(since, limits.header_timeout) => return Some(Ending::Now),
-            Stage::Greeting => {}
+            Stage::Handshake if is_past(since, limits.handshake_timeout) => {
+                return Some(Ending::Now);
+            }
+            Stage::Handshake | Stage::Greeting => {}
             Stage::Idle if self.received.get() && !self.multiplexed.get() => {
                 let since = self.head_since.get().unwrap_or(now);
                 self.head_since.set(Some(since));

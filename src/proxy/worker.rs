@@ -6,6 +6,7 @@ use super::drain::Draining;
 use super::listener::accept;
 use super::logout_relay::Relay;
 use super::pool::Pool;
+use super::tls::FrontTls;
 use super::trace::TraceIds;
 use super::watch::Watches;
 use crate::admin::WorkerCounters;
@@ -33,6 +34,9 @@ pub(super) struct Worker {
     /// The `Via` of passed requests, and the name in it.
     pub(super) via: HeaderValue,
     pub(super) via_name: Arc<str>,
+    pub(super) tls: Option<Arc<FrontTls>>,
+    /// As many permits as TLS handshakes may go on at once, in the whole process.
+    pub(super) handshakes: Arc<Semaphore>,
     pub(super) trace_ids: TraceIds,
 }
 
@@ -45,6 +49,9 @@ pub(super) struct Equipment {
     pub(super) signers: Arc<Semaphore>,
     pub(super) relays: Vec<Relay>,
     pub(super) via_name: Arc<str>,
+    pub(super) tls: Option<Arc<FrontTls>>,
+    /// As many permits as TLS handshakes may go on at once, in the whole process.
+    pub(super) handshakes: Arc<Semaphore>,
     /// As many permits as connections may be served at once, in the whole process.
     pub(super) seats: Arc<Semaphore>,
     pub(super) draining: Draining,
@@ -65,6 +72,8 @@ impl Equipment {
             counters: self.counters,
             signers: self.signers,
             relays: self.relays,
+            tls: self.tls,
+            handshakes: self.handshakes,
             trace_ids: TraceIds::new(),
         };
         (Rc::new(worker), self.seats, self.draining)

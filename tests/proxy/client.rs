@@ -2,12 +2,13 @@
 
 use crate::gate::BOUND;
 use crate::http1::{End, Head, Reader, latin1};
+use crate::wire::Wire;
 use std::io::Write as _;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 /// One connection to kidstamp.
 pub(crate) struct Client {
-    stream: TcpStream,
+    wire: Wire,
     reader: Reader,
 }
 
@@ -22,30 +23,40 @@ pub(crate) struct Response {
     pub(crate) end: End,
 }
 
+/// A socket on which nothing waits forever.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("kidstamp accepts connections");
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream.set_write_timeout(Some(BOUND)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("kidstamp accepts connections");
-        stream.set_read_timeout(Some(BOUND)).unwrap();
-        stream.set_write_timeout(Some(BOUND)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { reader: Reader::new(stream.try_clone().unwrap()), stream }
+        Self::over(connect(address))
+    }
+
+    /// Over a connection that stands.
+    pub(crate) fn over(wire: impl Into<Wire>) -> Self {
+        let wire = wire.into();
+        Self { reader: Reader::new(wire.clone()), wire }
     }
 
     /// Sends bytes. That the other side does not want them is seen by what it answers.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        let _ = self.stream.write_all(bytes.as_ref());
+        let _ = self.wire.write_all(bytes.as_ref());
         self
     }
 
     /// The same connection, to be written to elsewhere.
     pub(crate) fn try_clone(&self) -> Self {
-        let stream = self.stream.try_clone().unwrap();
-        Self { reader: Reader::new(stream.try_clone().unwrap()), stream }
+        Self::over(self.wire.clone())
     }
 
     /// Sends no more.
     pub(crate) fn finish(&mut self) -> &mut Self {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        self.wire.finish();
         self
     }
 

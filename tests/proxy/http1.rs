@@ -1,14 +1,14 @@
 //! HTTP/1.1 messages read from a socket to the byte, by an implementation that has nothing in common with kidstamp's.
 
-use std::io::{self, Read};
-use std::net::TcpStream;
+use crate::wire::Wire;
+use std::io::{self, Read as _};
 
 /// The longest head that is read.
 const MAX_HEAD: usize = 1 << 20;
 
 /// A socket with what was read of it and not used yet.
 pub(crate) struct Reader {
-    stream: TcpStream,
+    stream: Wire,
     ahead: Vec<u8>,
 }
 
@@ -33,8 +33,8 @@ pub(crate) enum End {
 }
 
 impl Reader {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, ahead: Vec::new() }
+    pub(crate) fn new(stream: impl Into<Wire>) -> Self {
+        Self { stream: stream.into(), ahead: Vec::new() }
     }
 
     /// Everything that is there up to the end, and what has been read already.

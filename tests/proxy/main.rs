@@ -22,6 +22,7 @@ mod process;
 mod sidecar;
 mod tokens;
 mod upstream;
+mod wire;
 
 mod desync;
 mod documents;
@@ -40,6 +41,7 @@ mod same_key;
 mod secrets;
 mod signed_in;
 mod streaming;
+mod tls;
 mod token;
 mod token_passes;
 mod upstream_tls;

@@ -130,6 +130,11 @@ impl Sidecar {
         }
     }
 
+    /// Where it serves clients.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
     /// A new connection.
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.listen)
