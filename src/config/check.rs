@@ -55,6 +55,9 @@ pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
     }
     distinct(issuers, reader);
     for read in issuers {
+        if let Ok(tokens) = &sections.tokens {
+            one_name(read, &sections.rules, &tokens.modes, clients, reader);
+        }
         if let Ok(upstream) = &sections.upstream {
             reachable(read, &upstream.upstream, reader);
         }
@@ -230,18 +233,67 @@ fn reachable(read: &ReadIssuer, upstream: &Upstream, reader: &mut Reader<'_>) {
         );
         reader.warn(at, message);
     }
-    let (Some(uri), Some(at)) = (&read.issuer.metadata.jwks_uri, &read.jwks_uri_at) else { return };
-    let Some(origin) = Origin::of(uri) else { return };
-    // A URL on either origin is fetched at the upstream's address.
-    // Without an external URL it is the issuer's origin, which only the provider may know.
-    let Some(external) = external.filter(|external| **external != origin) else { return };
-    if origin != upstream.url {
+    let fetched = [
+        ("jwks_uri", &read.issuer.metadata.jwks_uri, &read.jwks_uri_at),
+        ("discovery_uri", &read.issuer.discovery_uri, &read.discovery_uri_at),
+    ];
+    for (key, uri, at) in fetched {
+        let (Some(uri), Some(at)) = (uri, at) else { continue };
+        let Some(origin) = Origin::of(uri) else { continue };
+        // A URL on either origin is fetched at the upstream's address.
+        // Without an external URL it is the issuer's origin, which only the provider may know.
+        let Some(external) = external.filter(|external| **external != origin) else { continue };
+        if origin == upstream.url {
+            continue;
+        }
         let message = format!(
-            "issuer.jwks_uri = \"{uri}\" is neither on upstream.url (\"{}\") nor on \
-             issuer.external_url (\"{external}\"): kidstamp fetches keys from no other origin",
+            "issuer.{key} = \"{uri}\" is neither on upstream.url (\"{}\") nor on \
+             issuer.external_url (\"{external}\"): kidstamp fetches from no other origin",
             upstream.url
         );
         reader.problems.conflict(at, message);
+    }
+}
+
+/// An issuer with aliases has one name for relying parties: in discovery, in tokens and in redirects (RFC 9207, RFC 9700
+/// section 4.4). What leaves an alias in tokens makes two of it.
+fn one_name(
+    read: &ReadIssuer,
+    rules: &ReadRules,
+    modes: &Modes,
+    clients: &[ReadClient],
+    reader: &mut Reader<'_>,
+) {
+    let Some(at) = read.aliases_at.as_ref().filter(|_| !read.issuer.aliases.is_empty()) else {
+        return;
+    };
+    if read.issuer.issuer.is_none() {
+        let message = "issuer.aliases are other names of an issuer: write issuer = \"https://…\" \
+                       beside them, the name that relying parties know";
+        reader.problems.conflict(at, message);
+    }
+    let settings = super::client::settings(rules);
+    let own = of_issuer(clients, read).map(|read| {
+        let whose = format!("for the client \"{}\"", read.client.id);
+        (whose, &read.client.rules, &read.client.tokens.modes)
+    });
+    let all = [("for everyone".to_owned(), &settings, modes)].into_iter().chain(own);
+    for (whose, rules, modes) in all {
+        let off = ["discovery/issuer-alias", "claims/issuer-alias"]
+            .into_iter()
+            .find(|id| rules.get(*id).is_some_and(|setting| *setting != Setting::Repair));
+        let passes = !matches!(modes.id_token, Mode::Auto | Mode::Resign);
+        let why = match (off, passes) {
+            (Some(rule), _) => format!("\"{rule}\" is not \"repair\""),
+            (None, true) => "id_token is neither \"auto\" nor \"resign\"".to_owned(),
+            (None, false) => continue,
+        };
+        let message = format!(
+            "issuer.aliases: discovery and ID tokens would name different issuers, since {whose} \
+             {why}; relying parties refuse that (RFC 9700 section 4.4)"
+        );
+        reader.problems.conflict(at, message);
+        return;
     }
 }
 

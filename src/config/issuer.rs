@@ -20,6 +20,8 @@ pub(super) struct ReadIssuer {
     pub(super) issuer_at: Option<Source>,
     pub(super) external_at: Option<Source>,
     pub(super) jwks_uri_at: Option<Source>,
+    pub(super) discovery_uri_at: Option<Source>,
+    pub(super) aliases_at: Option<Source>,
     pub(super) keys_at: Option<Source>,
 }
 
@@ -95,6 +97,7 @@ fn read(
     let issuer = keys.optional("issuer", outside.issuer, value::issuer);
     let external_url = external_url(&mut keys, outside.external_url, &issuer);
     let mut url = |key| keys.optional(key, None, value::endpoint);
+    let discovery_uri = url("discovery_uri");
     let jwks_uri = url("jwks_uri");
     let token_endpoint = url("token_endpoint");
     let userinfo_endpoint = url("userinfo_endpoint");
@@ -106,16 +109,20 @@ fn read(
     let audiences = texts(&mut keys, "audiences", "all are allowed");
     let aliases = texts(&mut keys, "aliases", "the issuer has one name");
     let key_source = key_source(&mut keys, outside);
+    let discovery = members(keys.child("discovery"));
     let known_keys = known_keys(&mut keys);
     keys.close();
 
     let (issuer, external_url, jwks_uri) = (issuer?, external_url?, jwks_uri?);
+    let discovery_uri = discovery_uri?;
     let (key_source, keys_at) = key_source?;
     Ok(ReadIssuer {
         at: at.cloned(),
         issuer_at: place(&issuer),
         external_at: place(&external_url),
         jwks_uri_at: place(&jwks_uri),
+        discovery_uri_at: place(&discovery_uri),
+        aliases_at: aliases.as_ref().ok().and_then(place),
         keys_at,
         issuer: Issuer {
             issuer: plain(issuer),
@@ -129,6 +136,8 @@ fn read(
                 end_session_endpoint: plain(end_session_endpoint?),
                 authorization_endpoint: plain(authorization_endpoint?),
             },
+            discovery_uri: plain(discovery_uri),
+            discovery: discovery?,
             aliases: plain(aliases?).unwrap_or_default(),
             access_token_issuer: plain(access_token_issuer?),
             audiences: plain(audiences?).unwrap_or_default(),
@@ -136,6 +145,36 @@ fn read(
             known_keys: known_keys?,
         },
     })
+}
+
+/// `[issuer.discovery]`: what the discovery document should say, in the provider's name.
+fn members(mut keys: Section<'_, '_>) -> Result<Vec<(String, String)>, Reported> {
+    /// What [`ConfiguredMetadata`] has, and what names the issuer.
+    const OWN: [&str; 8] = [
+        "issuer",
+        "jwks_uri",
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+        "end_session_endpoint",
+    ];
+    let mut members = Vec::new();
+    let mut all_good = Ok(());
+    for (name, _) in keys.keys() {
+        if OWN.contains(&name.as_str()) {
+            // Not asked for, so that it is told as unknown here and at home in [[issuer]].
+            continue;
+        }
+        match keys.optional(&name, None, value::member) {
+            Ok(Some(member)) => members.push((name, member.value.to_json())),
+            Ok(None) => {}
+            Err(reported) => all_good = Err(reported),
+        }
+    }
+    keys.close();
+    all_good.map(|()| members)
 }
 
 /// `[[issuer.key]]`: what a token taught about one key.

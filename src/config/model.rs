@@ -209,6 +209,10 @@ pub struct Issuer {
     pub external_url: Option<Origin>,
     /// What wins over the discovery document.
     pub metadata: ConfiguredMetadata,
+    /// Where the discovery document stands, if not where it belongs.
+    pub discovery_uri: Option<Uri>,
+    /// Members of the discovery document that are known better: name and JSON.
+    pub discovery: Vec<(String, String)>,
     /// Other values of `iss` that the IdP writes into this issuer's tokens or metadata.
     pub aliases: Vec<String>,
     /// The `iss` of access tokens, where it is another.
@@ -238,6 +242,22 @@ pub struct ConfiguredMetadata {
     pub end_session_endpoint: Option<Uri>,
     /// RFC 6749, section 3.1.
     pub authorization_endpoint: Option<Uri>,
+}
+
+impl ConfiguredMetadata {
+    /// Those that are there, by the names that they have in a discovery document.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &Uri)> {
+        let all = [
+            ("authorization_endpoint", &self.authorization_endpoint),
+            ("token_endpoint", &self.token_endpoint),
+            ("userinfo_endpoint", &self.userinfo_endpoint),
+            ("jwks_uri", &self.jwks_uri),
+            ("introspection_endpoint", &self.introspection_endpoint),
+            ("revocation_endpoint", &self.revocation_endpoint),
+            ("end_session_endpoint", &self.end_session_endpoint),
+        ];
+        all.into_iter().filter_map(|(name, uri)| Some((name, uri.as_ref()?)))
+    }
 }
 
 /// Where an issuer's bridge keys come from.

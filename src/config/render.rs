@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::duration;
 use super::origin::Origin;
-use super::value::Word;
+use super::value::{Member, Word};
 
 /// A key, in quotes if it needs them.
 pub(super) fn key(key: &str) -> String {
@@ -98,6 +98,16 @@ impl Render for Vec<String> {
 impl Render for Vec<IpNet> {
     fn render(&self) -> String {
         toml::Value::from(self.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+    }
+}
+
+impl Render for Member {
+    fn render(&self) -> String {
+        match self {
+            Self::Flag(flag) => flag.render(),
+            Self::Text(text) => text.render(),
+            Self::Texts(texts) => texts.render(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ const RULES: &[KnownRule<'_>] = &[
     KnownRule { id: "jwks/alg-missing", fixed: false },
     KnownRule { id: "jwks/private-members", fixed: true },
     KnownRule { id: "token-response/cacheable", fixed: false },
+    KnownRule { id: "claims/issuer-alias", fixed: false },
     KnownRule { id: "claims/audience-array", fixed: false },
     KnownRule { id: "claims/audience-string", fixed: false },
 ];
@@ -94,6 +95,16 @@ fn every_key_is_read() {
     assert_eq!(first.external_url, Origin::parse("https://login.example.com").ok());
     assert_eq!(first.metadata.jwks_uri.as_ref().unwrap().path(), "/jwks");
     assert_eq!(first.audiences, ["one", "two"]);
+    let members: Vec<_> =
+        first.discovery.iter().map(|(name, json)| format!("{name}={json}")).collect();
+    assert_eq!(
+        members,
+        [
+            "code_challenge_methods_supported=[\"S256\"]",
+            "require_pushed_authorization_requests=false",
+            "service_documentation=\"https://idp.example.com/manual\"",
+        ]
+    );
     assert_eq!(first.known_keys[0].kid.as_deref(), Some("1_RS256"));
     assert_eq!(second.external_url, Origin::parse("https://idp.example.com").ok());
     assert_eq!(config.jwks.content_type, ContentType::JwkSetJson);

@@ -19,6 +19,7 @@ use super::error::nearest;
 use super::file::File;
 use super::origin::{Origin, UrlError, parse_url};
 use crate::jose::base64url;
+use crate::json;
 
 /// Why a value can't stand: the end of the sentence that begins with `key = value`.
 #[derive(Debug, PartialEq, Eq)]
@@ -252,6 +253,43 @@ pub(super) fn issuer(input: Input<'_>) -> Result<String, Refusal> {
 /// The URL of an endpoint.
 pub(super) fn endpoint(input: Input<'_>) -> Result<Uri, Refusal> {
     Ok(parse_url(input.text("https://idp.example.com/jwks")?)?.0)
+}
+
+/// The value of a member of the discovery document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    Flag(bool),
+    Text(String),
+    Texts(Vec<String>),
+}
+
+impl Member {
+    /// As it stands in the document.
+    pub(super) fn to_json(&self) -> String {
+        match self {
+            Self::Flag(flag) => flag.to_string(),
+            Self::Text(text) => json::quote(text),
+            Self::Texts(texts) => {
+                let texts: Vec<String> = texts.iter().map(|text| json::quote(text)).collect();
+                format!("[{}]", texts.join(","))
+            }
+        }
+    }
+}
+
+/// The value of a member of the discovery document: a text, a list of texts, true or false.
+pub(super) fn member(input: Input<'_>) -> Result<Member, Refusal> {
+    match input {
+        Input::Value(DeValue::Boolean(flag), _) => Ok(Member::Flag(*flag)),
+        Input::Value(DeValue::Array(items), _) => {
+            let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            let texts: Option<Vec<_>> = texts.collect();
+            texts.map(Member::Texts).ok_or_else(|| {
+                "holds something else than a text; write an array of strings, such as [\"S256\"]".into()
+            })
+        }
+        other => Ok(Member::Text(other.text("https://idp.example.com/manual")?.to_owned())),
+    }
 }
 
 /// The RFC 7638 thumbprint of a key.

@@ -10,7 +10,7 @@ use super::body::Body;
 use super::rewrite;
 use super::vouch::{Vouched, passed, vouch};
 use super::worker::Worker;
-use crate::token::{AuthorizationResponse, TokenKind, UpstreamToken};
+use crate::token::{AuthorizationResponse, TokenKind, UpstreamToken, repair_issuer_parameter};
 use crate::upstream::{Endpoint, Route, Site};
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
@@ -78,7 +78,11 @@ async fn treat_redirect(
     let (Some(location), None) = (locations.next(), locations.next()) else {
         return (response, None);
     };
-    let location = location.clone();
+    let mut location = location.clone();
+    if let Some(new) = with_issuer(site, expected, &location) {
+        location = new;
+        response.headers_mut().insert(LOCATION, location.clone());
+    }
     let Some(redirect) = location
         .to_str()
         .ok()
@@ -95,6 +99,26 @@ async fn treat_redirect(
         response.headers_mut().insert(LOCATION, new);
     }
     (response, vouched.word)
+}
+
+/// The `Location` with the issuer that relying parties know, where the provider has another name for itself in it.
+fn with_issuer(site: &Site, expected: &Expected, location: &HeaderValue) -> Option<HeaderValue> {
+    let issuer = expected.issuer.or_else(|| site.issuer_named(|| None))?;
+    let snapshot = site.snapshot(issuer)?;
+    let claims = &snapshot.treatments.of(None).trust.claims;
+    if claims.issuer_aliases.is_empty() {
+        return None;
+    }
+    let location = location.to_str().ok()?;
+    let new = repair_issuer_parameter(
+        location,
+        expected.query(),
+        &claims.issuer,
+        &claims.issuer_aliases,
+    )?;
+    let mut new = HeaderValue::from_str(&new).ok()?;
+    new.set_sensitive(true);
+    Some(new)
 }
 
 async fn treat_page(

@@ -99,6 +99,16 @@ async fn answer(
             Some(response) => (response, Some("repaired")),
             None => (way.pass(request, Some(route), Reading::No).await?, None),
         },
+        (Endpoint::ServerMetadata, Some(route)) => {
+            match endpoint_discovery::answer(&request, route) {
+                Some(response) => (response, Some("repaired")),
+                None => {
+                    let question = endpoint_discovery::Question::of(&request);
+                    let response = way.pass(request, Some(route), Reading::No).await?;
+                    (question.or_document(route, response), None)
+                }
+            }
+        }
         (Endpoint::Token, Some(route)) => {
             let mut asked = Asked::of(request.headers());
             let reading = Reading::WithForm(&mut asked);

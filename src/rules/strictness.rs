@@ -74,7 +74,7 @@ pub struct Practice {
 }
 
 /// All of them.
-pub const PRACTICES: [Practice; 4] = [
+pub const PRACTICES: [Practice; 7] = [
     Practice {
         id: "token/re-signed",
         summary: "an ID token whose header names no key of the published set, or none at all, is verified and \
@@ -124,6 +124,24 @@ pub const PRACTICES: [Practice; 4] = [
         summary: "requests reach the provider over connections that trust its own CA, under its external name and \
                   with an Accept of kidstamp's own",
         answers: &["HTTP-01", "HTTP-04", "HTTP-05", "FRONT-06"],
+    },
+    Practice {
+        id: "http/redirects",
+        summary: "redirects of the provider's documents are followed on its own origin, so that relying parties get the \
+                  document at once",
+        answers: &["HTTP-02", "DISC-38"],
+    },
+    Practice {
+        id: "discovery/elsewhere",
+        summary: "a discovery document under another path or name, with a query perhaps, is fetched from `discovery_uri` \
+                  and served where relying parties look for it",
+        answers: &["DISC-06", "DISC-26", "DISC-37"],
+    },
+    Practice {
+        id: "discovery/one-name",
+        summary: "where a request names another host than the external one, discovery comes from memory, so that a \
+                  provider which writes the host into it can't be made to name another issuer",
+        answers: &["DISC-40"],
     },
 ];
 

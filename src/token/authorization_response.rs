@@ -144,7 +144,7 @@ fn is_bearer(parameters: &[Parameter<'_>]) -> bool {
 }
 
 /// The parameters of `part` (`application/x-www-form-urlencoded`), which begins at the offset `start`.
-fn parameters(part: &str, mut start: usize) -> Vec<Parameter<'_>> {
+pub(super) fn parameters(part: &str, mut start: usize) -> Vec<Parameter<'_>> {
     let mut parameters = Vec::new();
     for field in part.split('&') {
         if let Some((name, value)) = field.split_once('=') {

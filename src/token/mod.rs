@@ -8,6 +8,7 @@
 //! The one exception is the [`LogoutRequest`], which the provider sends by itself: what comes of it goes to one
 //! configured relying party, and never back to whoever sent it.
 
+mod authorization_issuer;
 mod authorization_response;
 mod claims;
 mod client;
@@ -25,6 +26,7 @@ mod restore_body;
 mod undo;
 mod verify;
 
+pub use authorization_issuer::repair_issuer_parameter;
 pub use authorization_response::AuthorizationResponse;
 pub use decide::{Annotation, Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
 pub use examine::{Examined, examine};

@@ -3,8 +3,16 @@
 use crate::config::{Issuer, Origin, Scheme};
 use crate::json::{Document, Limits};
 use crate::rules::discovery::{self, Facts};
-use crate::rules::{Repaired, Settings};
+use crate::rules::{Finding, Repaired, Settings};
 use http::Uri;
+
+/// The algorithms that the provider's keys sign with; nothing where they are not known yet.
+#[derive(Debug, Default)]
+pub(super) struct Signs<'s> {
+    pub(super) with: Vec<&'s str>,
+    /// Those of them that a key names itself.
+    pub(super) named: Vec<&'s str>,
+}
 
 /// What the rules for the discovery document of one issuer are told.
 #[derive(Debug, Clone, Copy)]
@@ -20,14 +28,48 @@ pub(super) struct Surroundings<'s> {
 
 impl Surroundings<'_> {
     /// Repairs the document `text`; `None` if it can't be read.
-    pub(super) fn repair<'t>(self, text: &'t [u8], algorithms: &[&str]) -> Option<Repaired<'t>> {
+    pub(super) fn repair<'t>(self, text: &'t [u8], signs: &Signs<'_>) -> Option<Repaired<'t>> {
         let text = std::str::from_utf8(text).ok()?;
         let external = self.external.cloned().or_else(|| external_of(text));
         let outside = |url: &str| outside(url, self.upstream, external.as_ref()?);
+        self.with_facts(&outside, signs, |facts| discovery::repair(text, facts, self.settings).ok())
+    }
+
+    /// The document of a provider that has none; `None` if the configuration does not say enough.
+    pub(super) fn make(self, signs: &Signs<'_>) -> Option<Repaired<'static>> {
+        let outside = |url: &str| outside(url, self.upstream, self.external?);
+        let endpoints: Vec<(&str, String)> = self
+            .issuer
+            .metadata
+            .named()
+            .map(|(name, uri)| (name, uri.to_string()))
+            .map(|(name, uri)| (name, outside(&uri).unwrap_or(uri)))
+            .collect();
+        self.with_facts(&outside, signs, |facts| discovery::make(&endpoints, facts, self.settings))
+    }
+
+    /// What is wrong with the document's media type.
+    pub(super) fn look_at_content_type(self, content_type: Option<&str>) -> Option<Finding> {
+        discovery::look_at_content_type(content_type, self.settings)
+    }
+
+    fn with_facts<T>(
+        self,
+        outside: &dyn Fn(&str) -> Option<String>,
+        signs: &Signs<'_>,
+        with: impl FnOnce(Facts<'_>) -> T,
+    ) -> T {
         let configured = self.issuer.metadata.jwks_uri.as_ref().map(ToString::to_string);
         let configured = configured.map(|uri| outside(&uri).unwrap_or(uri));
-        let facts = Facts { outside: &outside, jwks_uri: configured.as_deref(), algorithms };
-        discovery::repair(text, facts, self.settings).ok()
+        with(Facts {
+            outside,
+            jwks_uri: configured.as_deref(),
+            algorithms: &signs.with,
+            named_algorithms: &signs.named,
+            issuer: self.issuer.issuer.as_deref(),
+            aliases: &self.issuer.aliases,
+            configured: &self.issuer.discovery,
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! One GET of one of the provider's documents, with every bound that a hostile answer calls for.
 
 use super::connect::{ConnectError, Connector};
-use crate::config::Origin;
+use crate::config::{Origin, Scheme};
 use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION,
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -23,6 +24,7 @@ pub struct Forwarding {
     port: HeaderValue,
     /// What follows `for=` in `Forwarded` (RFC 7239 §4).
     forwarded: HeaderValue,
+    external: Origin,
 }
 
 impl Forwarding {
@@ -38,6 +40,7 @@ impl Forwarding {
             host: value(&host),
             proto: HeaderValue::from_static(scheme),
             port: value(&external.port().to_string()),
+            external: external.clone(),
         }
     }
 
@@ -89,7 +92,7 @@ pub enum FetchError {
         error: hyper::Error,
     },
     /// Not 200.
-    #[error("{path}: the provider answered {status}{}", if status.is_redirection() { "; redirects are not followed" } else { "" })]
+    #[error("{path}: the provider answered {status}{}", if status.is_redirection() { "; a redirect is followed three times, and only on the provider's own origin" } else { "" })]
     Status {
         /// What was asked for.
         path: String,
@@ -138,17 +141,67 @@ pub async fn fetch(
     path: &str,
     timeout: Duration,
 ) -> Result<Fetched, FetchError> {
-    match tokio::time::timeout(timeout, fetch_at_leisure(connector, forwarding, path)).await {
+    match tokio::time::timeout(timeout, follow(connector, forwarding, path)).await {
         Ok(result) => result,
         Err(_) => Err(FetchError::Timeout { path: path.to_owned(), timeout }),
     }
+}
+
+/// Follows redirects that stay on the provider's origin, by its name inside or outside: some lead from one spelling of a
+/// path to another, or from http to https.
+async fn follow(
+    connector: &Connector,
+    forwarding: &Forwarding,
+    path: &str,
+) -> Result<Fetched, FetchError> {
+    const MOST_REDIRECTS: usize = 3;
+    let mut target = path.to_owned();
+    for _ in 0..MOST_REDIRECTS {
+        match fetch_at_leisure(connector, forwarding, &target).await? {
+            Answer::Document(document) => return Ok(document),
+            Answer::Redirect { location, status } => {
+                let origins = [connector.origin(), &forwarding.external];
+                target = location
+                    .and_then(|location| own_target(&location, origins))
+                    .filter(|next| *next != target)
+                    .ok_or_else(|| FetchError::Status { path: target.clone(), status })?;
+            }
+        }
+    }
+    match fetch_at_leisure(connector, forwarding, &target).await? {
+        Answer::Document(document) => Ok(document),
+        Answer::Redirect { status, .. } => Err(FetchError::Status { path: target, status }),
+    }
+}
+
+/// What one request led to.
+enum Answer {
+    Document(Fetched),
+    Redirect { location: Option<HeaderValue>, status: StatusCode },
+}
+
+/// The request target of a redirect to one of the `origins`, or to a path; in plain http too, which is fetched over the
+/// same connection as everything else.
+fn own_target(location: &HeaderValue, origins: [&Origin; 2]) -> Option<String> {
+    let location = location.to_str().ok()?;
+    if location.starts_with('/') && !location.starts_with("//") {
+        return location.split('#').next().map(str::to_owned);
+    }
+    let uri: http::Uri = location.parse().ok()?;
+    let origin = Origin::of(&uri)?;
+    let is_own = origins.into_iter().any(|own| {
+        let plain = (origin.scheme(), origin.port()) == (Scheme::Http, Scheme::Http.default_port());
+        origin == *own || (plain && origin.host() == own.host())
+    });
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    is_own.then(|| target.to_owned())
 }
 
 async fn fetch_at_leisure(
     connector: &Connector,
     forwarding: &Forwarding,
     path: &str,
-) -> Result<Fetched, FetchError> {
+) -> Result<Answer, FetchError> {
     let mut request = Request::get(path)
         .header(HOST, forwarding.host())
         .header(ACCEPT, "application/json")
@@ -160,6 +213,12 @@ async fn fetch_at_leisure(
     let http = |error| FetchError::Http { path: path.to_owned(), error };
     let mut sender = connector.open().await?;
     let response = sender.send_request(request).await.map_err(http)?;
+    let status = response.status();
+    // Not the others: 300 offers a choice, 304 was not asked for.
+    if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        let location = response.headers().get(LOCATION).cloned();
+        return Ok(Answer::Redirect { location, status });
+    }
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status { path: path.to_owned(), status: response.status() });
     }
@@ -178,5 +237,39 @@ async fn fetch_at_leisure(
             bytes.extend_from_slice(&data);
         }
     }
-    Ok(Fetched { headers: parts.headers, body: bytes.freeze() })
+    Ok(Answer::Document(Fetched { headers: parts.headers, body: bytes.freeze() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threat_20_a_redirect_leads_to_no_other_origin() {
+        let inside = Origin::parse("http://idp:8080").unwrap();
+        let outside = Origin::parse("https://idp.test").unwrap();
+        let target = |location: &str| {
+            own_target(&HeaderValue::from_str(location).unwrap(), [&inside, &outside])
+        };
+        for (location, expected) in [
+            ("/other/jwks?a=b#c", "/other/jwks?a=b"),
+            ("https://idp.test/jwks", "/jwks"),
+            ("http://idp.test/jwks", "/jwks"),
+            ("http://idp:8080", "/"),
+        ] {
+            assert_eq!(target(location).as_deref(), Some(expected), "{location}");
+        }
+        for elsewhere in [
+            "http://169.254.169.254/latest",
+            "//evil.test/jwks",
+            "https://idp.test.evil/jwks",
+            "https://idp.test:8443/jwks",
+            "http://idp:8081/",
+            "file:///etc/passwd",
+            "jwks",
+            "",
+        ] {
+            assert_eq!(target(elsewhere), None, "{elsewhere}");
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub enum MetadataError {
     /// The document is another issuer's (OpenID Connect Discovery §4.3).
     #[error(
         "the discovery document is of issuer {found}, configured is {expected}; correct issuer.issuer, \
-         or upstream.url if this is another provider"
+         or upstream.url if this is another provider; if both are names of one provider, list the first in issuer.aliases"
     )]
     OtherIssuer {
         /// What the document says.
@@ -99,7 +99,7 @@ impl Metadata {
         let external =
             external.cloned().or_else(|| issuer.parse().ok().and_then(|uri| Origin::of(&uri)));
         let find = |member: &'static str| -> Result<Option<Uri>, MetadataError> {
-            if let Some(uri) = configured_uri(configured, member) {
+            if let Some((_, uri)) = configured.named().find(|(name, _)| *name == member) {
                 return Ok(Some(uri.clone()));
             }
             let Some(text) = root.and_then(|root| root.get_str(member)) else { return Ok(None) };
@@ -168,19 +168,6 @@ fn issuer(root: Option<Value<'_>>, expected: Option<&str>) -> Result<String, Met
         (_, Some(expected)) => Ok(expected.to_owned()),
         (Some(found), None) => Ok(found.into_owned()),
         (None, None) => Err(MetadataError::Missing("issuer")),
-    }
-}
-
-fn configured_uri<'c>(configured: &'c ConfiguredMetadata, member: &str) -> Option<&'c Uri> {
-    match member {
-        "jwks_uri" => configured.jwks_uri.as_ref(),
-        "authorization_endpoint" => configured.authorization_endpoint.as_ref(),
-        "token_endpoint" => configured.token_endpoint.as_ref(),
-        "userinfo_endpoint" => configured.userinfo_endpoint.as_ref(),
-        "introspection_endpoint" => configured.introspection_endpoint.as_ref(),
-        "revocation_endpoint" => configured.revocation_endpoint.as_ref(),
-        "end_session_endpoint" => configured.end_session_endpoint.as_ref(),
-        _ => None,
     }
 }
 

@@ -27,5 +27,5 @@ pub use refresh::Background;
 pub use refresh::PrepareError;
 pub use refresher::{IssuerStatus, Refresher, Wanted};
 pub use site::{Endpoint, Route, Site, discovery_path};
-pub use snapshot::{PublishedKeys, Snapshot, SnapshotError};
+pub use snapshot::{PublishedDiscovery, PublishedKeys, Snapshot, SnapshotError};
 pub use treatment::{Treatment, Treatments};

@@ -6,7 +6,7 @@
 //! unknown `kid` is no lever.
 
 use super::connect::Connector;
-use super::discovery::Surroundings;
+use super::discovery::{Signs, Surroundings};
 use super::fetch::{FetchError, Fetched, Forwarding, fetch};
 use super::metadata::{Metadata, MetadataError};
 use super::publication::Publication;
@@ -177,7 +177,7 @@ struct Documents {
     metadata: Metadata,
     forwarding: Forwarding,
     jwks: Bytes,
-    discovery: Option<Bytes>,
+    discovery: Option<Fetched>,
     external: Option<Origin>,
     max_age: Option<Duration>,
     fetched: i64,
@@ -269,17 +269,19 @@ impl Task {
         let forwarding =
             Forwarding::new(external.as_ref().unwrap_or_else(|| self.connector.origin()));
         let expected = issuer.issuer.clone().or_else(|| self.learned_issuer.clone());
-        let discovery = self.discovery(&issuer, &forwarding).await?.map(|document| document.body);
+        let discovery = self.discovery(&issuer, &forwarding).await?;
         let surroundings = Surroundings {
             settings: &self.config.rules,
             issuer: &issuer,
             upstream: self.connector.origin(),
             external: external.as_ref(),
         };
-        let repaired = discovery.as_ref().and_then(|document| surroundings.repair(document, &[]));
+        let nothing = Signs::default();
+        let repaired =
+            discovery.as_ref().and_then(|document| surroundings.repair(&document.body, &nothing));
         let readable = repaired.as_ref().map(|document| document.text.as_bytes());
         let metadata = Metadata::read(
-            readable.or(discovery.as_deref()),
+            readable.or(discovery.as_ref().map(|document| &*document.body)),
             &issuer.metadata,
             expected.as_deref(),
             self.connector.origin(),
@@ -329,7 +331,10 @@ impl Task {
         issuer: &Issuer,
         forwarding: &Forwarding,
     ) -> Result<Option<Fetched>, FetchError> {
-        let path = discovery_path(issuer.issuer.as_deref().or(self.learned_issuer.as_deref()));
+        let path = match &issuer.discovery_uri {
+            Some(uri) => uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            None => discovery_path(issuer.issuer.as_deref().or(self.learned_issuer.as_deref())),
+        };
         let can_do_without = issuer.issuer.is_some() && issuer.metadata.jwks_uri.is_some();
         match fetch(&self.connector, forwarding, &path, FETCH_TIMEOUT).await {
             Ok(document) => Ok(Some(document)),
@@ -383,7 +388,7 @@ impl Task {
             forwarding: known.forwarding.clone(),
             metadata: &known.metadata,
             jwks: &known.jwks,
-            discovery: known.discovery.as_deref(),
+            discovery: known.discovery.as_ref(),
             surroundings: Surroundings {
                 settings: &config.rules,
                 issuer,

@@ -14,6 +14,8 @@ pub enum Endpoint {
     Jwks,
     /// The discovery document.
     Discovery,
+    /// The same in another place: RFC 8414 §3.1 and §5
+    ServerMetadata,
     /// RFC 6749 §3.2
     Token,
     /// RFC 6749 §3.1
@@ -38,9 +40,10 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint, in the order of [`Endpoint::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Jwks,
         Self::Discovery,
+        Self::ServerMetadata,
         Self::Token,
         Self::Authorization,
         Self::UserInfo,
@@ -58,6 +61,7 @@ impl Endpoint {
         match self {
             Self::Jwks => "jwks",
             Self::Discovery => "discovery",
+            Self::ServerMetadata => "server_metadata",
             Self::Token => "token",
             Self::Authorization => "authorization",
             Self::UserInfo => "userinfo",
@@ -78,7 +82,10 @@ impl Endpoint {
 
     /// True where a request may bring a token back in its body.
     pub fn takes_tokens_in_bodies(self) -> bool {
-        !matches!(self, Self::Jwks | Self::Discovery | Self::LogoutRelay | Self::Other)
+        !matches!(
+            self,
+            Self::Jwks | Self::Discovery | Self::ServerMetadata | Self::LogoutRelay | Self::Other
+        )
     }
 
     fn of_metadata(member: &str) -> Self {
@@ -174,6 +181,9 @@ impl Site {
             knows_all_paths &= !jwks.is_empty();
             jwks.into_iter().for_each(|path| add(path, Endpoint::Jwks, index, snapshot));
             add(&discovery_path(issuer.issuer.as_deref()), Endpoint::Discovery, index, snapshot);
+            for path in server_metadata_paths(issuer.issuer.as_deref()) {
+                add(&path, Endpoint::ServerMetadata, index, snapshot);
+            }
             for (member, path) in metadata().flat_map(|metadata| &metadata.endpoints) {
                 add(path, Endpoint::of_metadata(member), index, snapshot);
             }
@@ -215,9 +225,27 @@ impl Site {
 
 /// Where an issuer's discovery document stands (OpenID Connect Discovery §4.1).
 pub fn discovery_path(issuer: Option<&str>) -> String {
+    format!("{}/.well-known/openid-configuration", path_of(issuer))
+}
+
+/// Where else relying parties look for it: under the name of RFC 8414 §3, before the path of the issuer (§3.1)
+/// or behind it, and under its own name before the path (§5).
+fn server_metadata_paths(issuer: Option<&str>) -> Vec<String> {
+    const NAME: &str = "/.well-known/oauth-authorization-server";
+    match path_of(issuer).as_str() {
+        "" => vec![NAME.to_owned()],
+        path => vec![
+            format!("{NAME}{path}"),
+            format!("{path}{NAME}"),
+            format!("/.well-known/openid-configuration{path}"),
+        ],
+    }
+}
+
+/// The path of an issuer, without a slash at its end.
+fn path_of(issuer: Option<&str>) -> String {
     let uri: Option<http::Uri> = issuer.and_then(|issuer| issuer.parse().ok());
-    let path = uri.as_ref().map_or("", |uri| uri.path()).trim_end_matches('/');
-    format!("{path}/.well-known/openid-configuration")
+    uri.as_ref().map_or("", |uri| uri.path()).trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]
@@ -235,6 +263,22 @@ mod tests {
         ] {
             assert_eq!(discovery_path(issuer), path);
         }
+    }
+
+    #[test]
+    fn it_is_looked_for_in_other_places_too() {
+        const NAME: &str = "/.well-known/oauth-authorization-server";
+        for issuer in [None, Some("https://idp.test"), Some("https://idp.test/")] {
+            assert_eq!(server_metadata_paths(issuer), [NAME]);
+        }
+        assert_eq!(
+            server_metadata_paths(Some("https://idp.test/realms/a/")),
+            [
+                format!("{NAME}/realms/a"),
+                format!("/realms/a{NAME}"),
+                "/.well-known/openid-configuration/realms/a".to_owned(),
+            ]
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Both come out of one object, since a `kid` in the set and a `kid` in a token are worth nothing apart.
 
-use super::discovery::Surroundings;
-use super::fetch::Forwarding;
+use super::discovery::{Signs, Surroundings};
+use super::fetch::{Fetched, Forwarding};
 use super::metadata::Metadata;
 use super::publication::Publication;
 use super::treatment::{Common, Secrets, Treatments};
@@ -12,11 +12,13 @@ use crate::jose::{Alg, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{self, Document, Edits, Limits, Value};
 use crate::keys::KeyRing;
 use crate::rules::jwks::{self, Options, RepairedSet, Unreadable};
-use crate::rules::{Finding, Repaired};
+use crate::rules::{Effect, Finding, Repaired};
 use crate::token::{BridgeKey, TrustedKey};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -32,13 +34,22 @@ pub struct Snapshot {
     pub keys: PublishedKeys,
     /// Other forms of it, in the order of `[[jwks.view]]`; `None` for other issuers', and for what would be empty.
     pub views: Vec<Option<PublishedKeys>>,
-    /// The discovery document, if the rules changed it.
-    pub discovery: Option<PublishedKeys>,
+    /// The discovery document; `None` if there is none, or none that can be read.
+    pub discovery: Option<PublishedDiscovery>,
     /// How tokens are treated.
     pub treatments: Treatments,
     /// What the rules found in the provider's documents.
     pub findings: Vec<Finding>,
     usable_until: AtomicI64,
+}
+
+/// The discovery document as relying parties should get it.
+#[derive(Debug)]
+pub struct PublishedDiscovery {
+    /// The document.
+    pub document: PublishedKeys,
+    /// False if it is the provider's own, to the byte.
+    pub is_new: bool,
 }
 
 /// A key set, or another document, ready to be sent.
@@ -79,7 +90,7 @@ pub(super) struct Ingredients<'i> {
     /// The provider's key set, as it came.
     pub(super) jwks: &'i [u8],
     /// Its discovery document, as it came.
-    pub(super) discovery: Option<&'i [u8]>,
+    pub(super) discovery: Option<&'i Fetched>,
     /// What the rules for that are told.
     pub(super) surroundings: Surroundings<'i>,
     /// The `max-age` that came with the key set.
@@ -125,13 +136,11 @@ impl Snapshot {
             trusted: trusted(&repaired, &published, settled)?,
             bridge: signing(from, &read_keys(&repaired.text)?),
         };
-        let discovery = discovery(from, &repaired)?;
+        let (discovery, found) = discovery(from, &repaired)?;
         let mut findings = repaired.findings;
-        findings.extend(discovery.iter().flat_map(|document| document.findings.iter().cloned()));
+        findings.extend(found);
         let snapshot = Self {
-            discovery: discovery
-                .filter(Repaired::is_changed)
-                .map(|document| publishable(document.text.into_owned(), "application/json", from)),
+            discovery,
             metadata: from.metadata.clone(),
             forwarding: from.forwarding.clone(),
             keys: publishable(body, from.config.jwks.content_type.as_str(), from),
@@ -308,21 +317,44 @@ pub(super) fn algs_called_for(jwks: &[u8], metadata: &Metadata) -> Vec<Alg> {
     algs
 }
 
-/// The discovery document after the rules, which are told what the keys of the set sign with.
-fn discovery<'i>(
-    from: &Ingredients<'i>,
+/// The discovery document after the rules, which are told what the keys of the set sign with; and what they found.
+fn discovery(
+    from: &Ingredients<'_>,
     repaired: &RepairedSet,
-) -> Result<Option<Repaired<'i>>, SnapshotError> {
-    let Some(document) = from.discovery else { return Ok(None) };
+) -> Result<(Option<PublishedDiscovery>, Vec<Finding>), SnapshotError> {
     let keys = read_keys(&repaired.text)?;
-    let signing = keys.iter().filter(|key| key.signs);
-    let mut algs: Vec<Alg> = signing
-        .filter_map(|key| key.alg.or_else(|| Some(key.public.as_ref()?.key_type()?.default_alg())))
-        .collect();
-    algs.sort();
-    algs.dedup();
-    let names: Vec<&str> = algs.into_iter().map(Alg::name).collect();
-    Ok(from.surroundings.repair(document, &names))
+    let signing = || keys.iter().filter(|key| key.signs);
+    let names = |algs: &mut dyn Iterator<Item = Alg>| -> Vec<&'static str> {
+        let algs: BTreeSet<Alg> = algs.collect();
+        algs.into_iter().map(Alg::name).collect()
+    };
+    let default_of = |key: &ReadKey| Some(key.public.as_ref()?.key_type()?.default_alg());
+    let signs = Signs {
+        with: names(&mut signing().filter_map(|key| key.alg.or_else(|| default_of(key)))),
+        named: names(&mut signing().filter_map(|key| key.alg)),
+    };
+    let json = |document: Repaired<'_>, is_new| PublishedDiscovery {
+        document: publishable(document.text.into_owned(), "application/json", from),
+        is_new,
+    };
+    let Some(document) = from.discovery else {
+        let made = from.surroundings.make(&signs);
+        let findings = made.iter().flat_map(|made| made.findings.clone()).collect();
+        return Ok((made.map(|made| json(made, true)), findings));
+    };
+    let Some(mut repaired) = from.surroundings.repair(&document.body, &signs) else {
+        return Ok((None, Vec::new()));
+    };
+    let mut findings = std::mem::take(&mut repaired.findings);
+    let content_type = document.headers.get(CONTENT_TYPE);
+    let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let odd_type = from.surroundings.look_at_content_type(content_type.as_deref());
+    let is_odd = odd_type.as_ref().is_some_and(|found| found.effect == Effect::Repaired);
+    findings.extend(odd_type);
+    // In the place where it belongs, the provider has nothing.
+    let is_elsewhere = from.issuer.discovery_uri.is_some();
+    let is_new = repaired.is_changed() || is_odd || is_elsewhere;
+    Ok((Some(json(repaired, is_new)), findings))
 }
 
 fn publishable(body: String, content_type: &'static str, from: &Ingredients<'_>) -> PublishedKeys {

@@ -25,6 +25,7 @@ mod upstream;
 mod wire;
 
 mod desync;
+mod discovery;
 mod documents;
 mod faults;
 mod framing;

@@ -378,7 +378,10 @@ fn a_discovery_document_in_order_is_the_providers_own() {
         [(good, ""), (flaw, "rules.\"discovery/subject-types-missing\" = \"warn\"")]
     {
         let upstream = Upstream::start();
-        let head = format!("HTTP/1.1 200 OK\r\nX-Own: y\r\nContent-Length: {}\r\n\r\n", text.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nX-Own: y\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            text.len()
+        );
         upstream.on(DISCOVERY, Answer::raw(head).then(&text));
         let sidecar = Sidecar::before(&upstream).with(settings).start();
         sidecar.await_ready();

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     reference: "OpenID Connect Core section 3.1.3.7 (2)",
     default: Setting::Repair,
     fixed: false,
-    answers: &["issuer-trailing-slash"],
+    answers: &["issuer-trailing-slash", "IDT-39"],
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, context: Context<'_>, report: &mut Report<'d>) {

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 #[test]
 fn rule_ids_are_unique_and_name_their_layer() {
     let ids: HashSet<&str> = rules().map(|rule| rule.id).collect();
-    assert_eq!(ids.len(), TABLE.len() + 1);
+    assert_eq!(ids.len(), TABLE.len() + 3);
     assert!(ids.iter().all(|id| id.starts_with("discovery/")));
 }
 
