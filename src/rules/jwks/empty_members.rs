@@ -32,12 +32,18 @@ pub(super) fn check<'d>(set: &KeySet<'d>, report: &mut Report<'d>) {
     }
 }
 
+/// True if a key that does not say its type has these members, so that it will be known for one that has no others.
+fn is_without_kty(key: Key<'_>, members: [&str; 2]) -> bool {
+    let says = |name: &str| key.value.get(name).is_some_and(|member| !member.is_str(""));
+    key.value.get("kty").is_none() && members.into_iter().all(says)
+}
+
 fn says_nothing(key: Key<'_>, member: Value<'_>) -> bool {
     let name = member.name();
     let may_be_empty = match &*name {
         "alg" | "use" | "x5u" | "x5t" | "x5t#S256" | "x5c" => true,
-        "crv" | "x" | "y" => key.is("RSA"),
-        "n" | "e" => key.is("EC") || key.is("OKP"),
+        "crv" | "x" | "y" => key.is("RSA") || is_without_kty(key, ["n", "e"]),
+        "n" | "e" => key.is("EC") || key.is("OKP") || is_without_kty(key, ["crv", "x"]),
         // A key that should be secret is another rule's, whatever stands in it.
         "k" => false,
         other => PRIVATE_MEMBERS.contains(&other),
@@ -61,6 +67,12 @@ mod tests {
             &RULE,
             r#"{"keys":[{"kty":"RSA","alg":"","crv":"","x5c":[""],"oth":[],"d":"","n":"AQ"}]}"#,
             r#"{"keys":[{"kty":"RSA","n":"AQ"}]}"#,
+        );
+        // Which type a key will be known for decides here, too: what one repair leaves, no second one changes.
+        repaired(
+            &RULE,
+            r#"{"keys":[{"n":"AQ","e":"AQAB","y":""}]}"#,
+            r#"{"keys":[{"n":"AQ","e":"AQAB"}]}"#,
         );
         silent(
             &RULE,
