@@ -8,6 +8,7 @@ mod form_post;
 mod jws;
 mod location;
 mod provider;
+mod proxy;
 mod restore;
 mod signature;
 mod token_response;
@@ -16,11 +17,12 @@ mod token_response;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("documents", documents::run),
     ("form_post", form_post::run),
     ("jws", jws::run),
     ("location", location::run),
+    ("proxy", proxy::run),
     ("restore", restore::run),
     ("signature", signature::run),
     ("token_response", token_response::run),

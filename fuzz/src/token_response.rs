@@ -38,8 +38,8 @@ fn rules(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let facts = token_response::Facts::default();
     let Ok(repaired) = token_response::repair(text, facts, &Settings::default()) else { return };
-    let again =
-        token_response::repair(&repaired.text, facts, &Settings::default()).expect("still readable");
+    let again = token_response::repair(&repaired.text, facts, &Settings::default())
+        .expect("still readable");
     assert_eq!(again.text, repaired.text, "not idempotent");
     if !repaired.is_changed() {
         assert_eq!(repaired.text, text);

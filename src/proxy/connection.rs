@@ -61,8 +61,13 @@ async fn handshake(
     tls.acceptor().accept(stream).await.ok()
 }
 
-async fn serve_http1<S>(stream: S, worker: &Rc<Worker>, client: &Rc<Client>, watch: &Rc<Watch>)
-where
+/// Serves HTTP/1 on a stream that is ready for it.
+pub(super) async fn serve_http1<S>(
+    stream: S,
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    watch: &Rc<Watch>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut builder = http1::Builder::new();

@@ -20,6 +20,8 @@ mod forward;
 mod handle;
 mod headers;
 mod hygiene;
+#[cfg(feature = "in-memory")]
+pub mod in_memory;
 mod listener;
 mod logout_relay;
 mod pool;

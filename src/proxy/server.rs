@@ -164,7 +164,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 /// The name in `Via`: the same on every replica, another one on a kidstamp before another provider.
-fn via_name(config: &ValidConfig) -> String {
+pub(super) fn via_name(config: &ValidConfig) -> String {
     let external = config.issuers.iter().filter_map(|issuer| issuer.external_url.as_ref());
     let identity = external.map(ToString::to_string).chain([config.upstream.url.to_string()]);
     let hash = digest::digest(&digest::SHA256, identity.collect::<Vec<_>>().join(" ").as_bytes());

@@ -164,6 +164,12 @@ impl Watch {
         (UnderWay(Rc::clone(self)), requests >= limits.connection_requests)
     }
 
+    /// True while requests are under way.
+    #[cfg(feature = "in-memory")]
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way.get() > 0
+    }
+
     /// Bytes came.
     pub(super) fn receive(&self) {
         self.received.set(true);

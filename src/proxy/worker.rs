@@ -58,7 +58,7 @@ pub(super) struct Equipment {
 }
 
 impl Equipment {
-    fn worker(self) -> (Rc<Worker>, Arc<Semaphore>, Draining) {
+    pub(super) fn worker(self) -> (Rc<Worker>, Arc<Semaphore>, Draining) {
         let deadlines = Deadlines::new();
         let pool = Pool::new(self.connector, &self.config, &deadlines, &self.counters);
         let via = format!("1.1 {}", self.via_name);

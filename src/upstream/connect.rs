@@ -24,7 +24,13 @@ pub struct Connector {
     timeout: Duration,
     max_head: usize,
     health: Health,
+    #[cfg(feature = "in-memory")]
+    in_memory: Option<InMemory>,
 }
+
+/// Opens a connection to an upstream in this process.
+#[cfg(feature = "in-memory")]
+pub type InMemory = Arc<dyn Fn() -> tokio::io::DuplexStream + Send + Sync>;
 
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
@@ -120,7 +126,16 @@ impl Connector {
             timeout: upstream.timeouts.connect,
             max_head: MAX_HEAD,
             health: Health::default(),
+            #[cfg(feature = "in-memory")]
+            in_memory: None,
         })
+    }
+
+    /// With connections that `dial` opens, instead of such over the network.
+    #[cfg(feature = "in-memory")]
+    #[must_use]
+    pub fn in_memory(self, dial: InMemory) -> Self {
+        Self { in_memory: Some(dial), ..self }
     }
 
     /// With another bound for the head of a response.
@@ -158,6 +173,11 @@ impl Connector {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        #[cfg(feature = "in-memory")]
+        if let Some(dial) = &self.in_memory {
+            let nowhere = SocketAddr::from(([127, 0, 0, 1], self.origin.port()));
+            return Ok((self.start_http(dial()).await?, nowhere));
+        }
         let started = Instant::now();
         let addresses = match tokio::time::timeout(self.timeout, self.addresses()).await {
             Ok(addresses) => addresses?,

@@ -17,6 +17,8 @@ mod site;
 mod snapshot;
 mod treatment;
 
+#[cfg(feature = "in-memory")]
+pub use connect::InMemory;
 pub use connect::{ConnectError, Connector, TlsError};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
 pub use health::{Failure, Health};
