@@ -1,0 +1,61 @@
+"""What kidstamp is to cost, beside what it did in a run."""
+
+import statistics
+
+from .tables import number, summary
+
+# Work, workload, where the figure stands, goal, and floor below which it is too dear. Ratios are to nginx in the same
+# round; the others are what the unit says.
+GOALS = [
+    ("pass-through GET 1 KiB, keep-alive", "pass-1k", "ratio", 0.9, 1.1, "× nginx"),
+    ("pass-through 64 KiB", "pass-64k", "ratio", 1.0, 1.15, "× nginx"),
+    ("64 MiB down, CPU per GiB", "big-down", "ratio", 0.75, 0.9, "× nginx"),
+    ("64 MiB up, CPU per GiB", "big-up", "ratio", 0.5, 0.7, "× nginx"),
+    ("JWKS, from memory", "jwks", "ratio", 0.4, 0.55, "× nginx"),
+    ("token response re-signed, RS256-2048", "token", "limit", 1.05, 1.2, "× (pass + verify + sign)"),
+    ("new TCP connection each", "connect", "ratio", 1.0, 1.15, "× nginx"),
+    ("TLS 1.3 handshake, ECDSA P-256", "tls-handshake", "ratio", 0.6, 0.8, "× nginx"),
+    ("HTTP/2 over TLS, 1 KiB", "h2", "ratio", 0.72, 1.0, "× nginx"),
+    ("idle, PSS after start", "idle", "pss_before_mib", 4, 8, "MiB"),
+    ("idle, PSS after load", "idle", "pss_after_mib", 8, 14, "MiB"),
+    ("exec to the first right JWKS", "start", "start_ms", 8, 25, "ms"),
+]
+
+
+def goals_table(data):
+    """A row a goal; what was not measured says so."""
+    lines = ["| work | measured | lowest–highest round | goal | floor | |", "| --- | --: | --: | --: | --: | --- |"]
+    for work, workload, key, goal, floor, unit in GOALS:
+        measured, spread = measure(data, workload, key)
+        if measured is None:
+            lines.append(f"| {work} | not measured | | {goal:g} | {floor:g} | |")
+            continue
+        verdict = "goal met" if measured <= goal else "floor met" if measured <= floor else "**not met**"
+        lines.append(f"| {work} | **{number(measured)}** {unit} | {spread} | {goal:g} | {floor:g} | {verdict} |")
+    return lines
+
+
+def measure(data, workload, key):
+    row = summary(data, workload).get("kidstamp")
+    if row is None:
+        return None, ""
+    if key == "ratio":
+        if "cpu_per_100k_ratio" not in row:
+            return None, ""
+        low, high = row["cpu_per_100k_spread"]
+        return row["cpu_per_100k_ratio"], f"{low:.2f}–{high:.2f}"
+    if key == "limit":
+        return limit_ratio(data, row)
+    values = [one[key] for one in row["all"]]
+    return statistics.median(values), f"{min(values):.1f}–{max(values):.1f}"
+
+
+def limit_ratio(data, row):
+    """What a re-signed token costs, by what it must: own pass-through, one verification and one signature."""
+    passing = summary(data, "pass-1k").get("kidstamp")
+    if not data["sign_limit"] or passing is None:
+        return None, ""
+    median = lambda name: statistics.median(one[name]["cpu_us"] for one in data["sign_limit"])
+    limit = passing["cpu_per_100k"] * 10 + median("rs256_2048_verify") + median("rs256_2048_sign")
+    ratios = [one["cpu_per_100k"] * 10 / limit for one in row["all"]]
+    return row["cpu_per_100k"] * 10 / limit, f"{min(ratios):.2f}–{max(ratios):.2f}"
