@@ -151,10 +151,12 @@ fn deciding(right: bool) {
             issuer: "https://idp.test".to_owned(),
             ..claims::Options::default()
         },
+        client: None,
     };
     let pem = include_bytes!("../../tests/fixtures/keys/rfc7520-3.4-private.pem");
     let bridge = Arc::new(BridgeKey::new(SigningKey::from_file(pem, None).unwrap()));
-    let bridge = Bridge { keys: vec![bridge], carrier: true, max_token_bytes: 8192 };
+    let bridge =
+        Bridge { keys: vec![bridge], carrier: true, instead_of_mac: None, max_token_bytes: 8192 };
     let mut body = token_response();
     if !right {
         // The last character of the signature but one.

@@ -84,6 +84,7 @@ impl Provider {
                 settings,
                 ..claims::Options::default()
             },
+            client: None,
         };
         let off = claims::rules().map(|rule| (rule.id.to_owned(), Setting::Off)).collect();
         let bridge_keys = [Alg::Rs256, Alg::Es256, Alg::EdDsa].map(|alg| {
@@ -93,7 +94,12 @@ impl Provider {
         Self {
             keys,
             trusts: [trust(Default::default()), trust(off)],
-            bridge: Bridge { keys: bridge_keys.to_vec(), carrier: true, max_token_bytes: 65_536 },
+            bridge: Bridge {
+                keys: bridge_keys.to_vec(),
+                carrier: true,
+                instead_of_mac: None,
+                max_token_bytes: 65_536,
+            },
         }
     }
 }

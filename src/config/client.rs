@@ -4,14 +4,16 @@
 //! is not said there. What is published is the same for everyone: rules for documents are refused here.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::KnownRule;
 use super::error::Reported;
 use super::model::{Client, Tokens};
 use super::place::Source;
-use super::reader::{Given, Section};
+use super::reader::{Given, Optional, Section};
 use super::section::{self, Whose};
 use super::value;
+use crate::jose::Alg;
 use crate::rules::Setting;
 
 /// `[rules]` as they were written.
@@ -58,6 +60,8 @@ fn read(
     let id = keys.optional("id", None, value::name);
     let issuer = keys.optional("issuer", None, value::issuer);
     let secret_file = keys.optional("secret_file", None, value::path);
+    let alg = keys.optional("alg", None, value::word);
+    alg_needs_secret(&mut keys, &secret_file, &alg);
     let tokens = section::tokens(keys.child("tokens"), inherited, "as in [tokens]");
     let own_rules = section::rules(keys.child("rules"), known_rules, Whose::Client);
     let id = keys.required("id", id, &at);
@@ -68,8 +72,25 @@ fn read(
         id: id?.value,
         issuer: issuer?.map(|given| given.value),
         secret_file: secret_file?.map(|given| given.value),
+        alg: alg?.map(|given| given.value),
         tokens: tokens?,
         rules: merged,
     };
     Ok(ReadClient { client, at, own_rules })
+}
+
+/// Only what the client's secret signed gets another algorithm.
+fn alg_needs_secret(
+    keys: &mut Section<'_, '_>,
+    secret_file: &Optional<PathBuf>,
+    alg: &Optional<Alg>,
+) {
+    if let (Ok(None), Ok(Some(alg))) = (secret_file, alg) {
+        let message = format!(
+            "client.alg = \"{}\" is for tokens that the client's secret signed, and there is no client.secret_file; \
+             name the file, or take alg out",
+            alg.value
+        );
+        keys.reader.problems.conflict(&alg.source, message);
+    }
 }

@@ -368,6 +368,9 @@ pub struct Client {
     pub issuer: Option<String>,
     /// The file with its secret; not looked into yet, it may be missing.
     pub secret_file: Option<PathBuf>,
+    /// What tokens are re-signed with that its secret signed; by default what a bridge key with the same hash function
+    /// has.
+    pub alg: Option<Alg>,
     /// `[client.tokens]`, with `[tokens]` for what is not said there.
     pub tokens: Tokens,
     /// `[client.rules]`, with `[rules]` for what is not said there.

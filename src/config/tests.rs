@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::jose::Alg;
 use crate::rules::Setting;
 use crate::token::{Mode, Modes};
 
@@ -116,6 +117,7 @@ fn every_key_is_read() {
     let [client] = config.clients.as_slice() else { panic!("one client") };
     assert_eq!((client.id.as_str(), client.tokens.max_token_bytes), ("crm", 2048));
     assert_eq!(client.secret_file, Some("secrets/crm".into()));
+    assert_eq!(client.alg, Some(Alg::Es256));
     let modes = Modes { id_token: Mode::Auto, ..config.tokens.modes };
     assert_eq!(
         (client.tokens.modes, client.tokens.carrier),

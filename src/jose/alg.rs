@@ -100,24 +100,43 @@ impl Alg {
         }
     }
 
-    /// The left half of the hash of `text` in base64url, with the hash function of the algorithm (OpenID Connect Core
-    /// §3.1.3.6). EdDSA on Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
-    pub fn left_half(self, text: &str) -> String {
-        let algorithm = match self {
-            Self::Rs256 | Self::Ps256 | Self::Es256 => &digest::SHA256,
-            Self::Rs384 | Self::Ps384 | Self::Es384 => &digest::SHA384,
-            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa | Self::Ed25519 => {
-                &digest::SHA512
-            }
-        };
-        let hash = digest::digest(algorithm, text.as_bytes());
-        let (half, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
-        base64url::encode(half)
+    /// Its hash function. EdDSA on Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
+    pub fn hash(self) -> Hash {
+        match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 => Hash::Sha256,
+            Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::Sha384,
+            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa | Self::Ed25519 => Hash::Sha512,
+        }
     }
 
     /// All names, for messages: `RS256, RS384, …`.
     pub fn names() -> String {
         Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+/// The hash functions of the algorithms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Hash {
+    /// The left half of the hash of `text` in base64url (OpenID Connect Core §3.1.3.6).
+    pub fn left_half(self, text: &str) -> String {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        let hash = digest::digest(algorithm, text.as_bytes());
+        let (half, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+        base64url::encode(half)
     }
 }
 
@@ -148,15 +167,19 @@ mod tests {
     #[test]
     fn the_left_half_of_a_hash() {
         let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
-        assert_eq!(Alg::Rs256.left_half(access_token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(Alg::Rs256.hash().left_half(access_token), "77QmUPtjPfzWtF2AnpK9RQ");
         let code = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
-        assert_eq!(Alg::Es256.left_half(code), "LDktKdoQak3Pk0cnXxCltA");
+        assert_eq!(Alg::Es256.hash().left_half(code), "LDktKdoQak3Pk0cnXxCltA");
         for alg in Alg::ALL {
             let octets = match alg.name() {
                 "EdDSA" | "Ed25519" => 32,
                 name => name.get(2..).unwrap().parse::<usize>().unwrap() / 16,
             };
-            assert_eq!(base64url::decode(alg.left_half("a")).unwrap().len(), octets, "{alg}");
+            assert_eq!(
+                base64url::decode(alg.hash().left_half("a")).unwrap().len(),
+                octets,
+                "{alg}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::alg::Alg;
 use super::base64url;
+use super::mac::Mac;
 use crate::json::{Document, Kind, Limits, ParseError, Value};
 
 /// A compact JWS whose three segments are canonical base64url and whose header is a JSON object.
@@ -23,6 +24,8 @@ pub struct CompactJws<'t> {
 pub struct ProtectedHeader {
     /// The algorithm, if it is one that this program verifies.
     pub alg: Option<Alg>,
+    /// The algorithm, if it is an HMAC.
+    pub mac: Option<Mac>,
     /// The key ID.
     pub kid: Kid,
     /// `typ`, in lower case without an `application/` in front (RFC 7515 §4.1.9).
@@ -175,6 +178,7 @@ impl ProtectedHeader {
         });
         Self {
             alg: header.get_str("alg").and_then(|alg| Alg::from_name(&alg)),
+            mac: header.get_str("alg").and_then(|alg| Mac::from_name(&alg)),
             kid: Kid::of(header),
             typ,
             extension: ["crit", "b64", "cty", "zip"]

@@ -10,15 +10,17 @@ mod client_secret;
 mod ecdsa_der;
 mod jwk;
 mod jws;
+mod mac;
 mod pem;
 mod sign;
 pub mod thumbprint;
 mod verify;
 
-pub use alg::{Alg, KeyType};
+pub use alg::{Alg, Hash, KeyType};
 pub use client_secret::ClientSecret;
 pub use jwk::{Curve, JwkError, PRIVATE_MEMBERS, PublicKey, RSA_BITS};
 pub use jws::{CompactJws, JwsError, Kid, ProtectedHeader};
+pub use mac::Mac;
 pub use pem::{PemError, public_key_from_certificate, public_key_from_spki, public_keys_from_pem};
 pub use sign::{KeyError, SigningKey};
 pub(crate) use verify::is_safe_exponent;

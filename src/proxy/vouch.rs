@@ -311,6 +311,13 @@ fn tell_pass(snapshot: &Snapshot, kind: TokenKind, reason: PassReason) {
             "an {alg} {title} passes as it came, since there is no bridge key for {alg}; make one with: kidstamp \
              keys generate --alg {alg} --dir DIR"
         ),
+        PassReason::NoKeyForMac(mac) => warn!(
+            issuer,
+            "an {} {title} passes as it came, since there is no bridge key with its hash function, or none of \
+             client.alg; make one with: kidstamp keys generate --alg {} --dir DIR",
+            mac.name(),
+            mac.instead().name()
+        ),
         PassReason::Unpublished => {
             warn!(issuer, "a {title} passes as it came: the key that signed it is not published");
         }

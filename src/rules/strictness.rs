@@ -74,7 +74,7 @@ pub struct Practice {
 }
 
 /// All of them.
-pub const PRACTICES: [Practice; 7] = [
+pub const PRACTICES: [Practice; 8] = [
     Practice {
         id: "token/re-signed",
         summary: "an ID token whose header names no key of the published set, or none at all, is verified and \
@@ -88,6 +88,12 @@ pub const PRACTICES: [Practice; 7] = [
             "IDT-40",
             "IDT-41",
         ],
+    },
+    Practice {
+        id: "token/hmac",
+        summary: "an ID token that is signed with the secret of a client is verified with it and re-signed with a key of \
+                  the set, where the configuration has the secret",
+        answers: &["hs256", "IDT-32", "JWKS-53"],
     },
     Practice {
         id: "jwks/served",

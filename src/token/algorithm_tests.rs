@@ -30,7 +30,7 @@ static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
 });
 
 fn bridge(keys: Vec<Arc<BridgeKey>>) -> Bridge {
-    Bridge { keys, carrier: true, max_token_bytes: 8192 }
+    Bridge { keys, carrier: true, instead_of_mac: None, max_token_bytes: 8192 }
 }
 
 fn trust(public: PublicKey) -> Trust {
@@ -51,6 +51,7 @@ fn trust_for(public: PublicKey, alg: Option<Alg>) -> Trust {
             settled: true,
         }]),
         claims: claims::Options { issuer: "i".to_owned(), ..claims::Options::default() },
+        client: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::resign::{BridgeKey, Unsigned};
 use super::response::UpstreamToken;
-use super::verify::{Trust, Unverified, VerifiedToken};
-use crate::jose::{Alg, Kid};
+use super::verify::{Signer, Trust, TrustedKey, Unverified, VerifiedToken};
+use crate::jose::{Alg, Kid, Mac};
 use crate::rules::Finding;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub struct Bridge {
     pub keys: Vec<Arc<BridgeKey>>,
     /// Put the original header and signature into the payload, so that it can be restored.
     pub carrier: bool,
+    /// The algorithm that tokens get which the client's secret signed; by default one of the same hash function.
+    pub instead_of_mac: Option<Alg>,
     /// The longest token that may come out; longer ones go without a carrier.
     pub max_token_bytes: usize,
 }
@@ -71,6 +73,8 @@ pub enum PassReason {
     Unverified(Unverified),
     /// There is no bridge key of its algorithm, which must not change (OpenID Connect Core §3.1.3.7 (7)).
     NoKeyForAlg(Alg),
+    /// There is no bridge key that could sign in the place of the client's secret.
+    NoKeyForMac(Mac),
     /// Its key is not published, so that there is nothing to say of it.
     Unpublished,
 }
@@ -92,6 +96,8 @@ pub enum ResignReason {
     KeyUnpublished,
     /// The access token beside it is signed anew, so that it must hold another hash.
     Hash,
+    /// The secret of its client signed it, which no key set can show.
+    Mac,
     /// Its ECDSA signature is in the form of DER.
     SignatureForm,
     /// Its claims, or its `typ`, were repaired.
@@ -104,12 +110,13 @@ impl PassReason {
         match self {
             Self::Mode => "mode",
             Self::Acceptable => "acceptable",
-            Self::NoKeyForAlg(_) => "no_key_for_alg",
+            Self::NoKeyForAlg(_) | Self::NoKeyForMac(_) => "no_key_for_alg",
             Self::Unpublished => "key_not_published",
             Self::Unverified(reason) => match reason {
                 Unverified::NotAJws(crate::jose::JwsError::Encrypted) => "encrypted",
                 Unverified::NotAJws(_) => "not_a_jws",
                 Unverified::Alg => "alg",
+                Unverified::Secret => "client_secret",
                 Unverified::Extension => "extension",
                 Unverified::Type => "type",
                 Unverified::Signature => "signature",
@@ -136,6 +143,7 @@ impl ResignReason {
             Self::KidUnsettled => "kid_unsettled",
             Self::KeyUnpublished => "key_not_published",
             Self::Hash => "at_hash",
+            Self::Mac => "hmac",
             Self::SignatureForm => "signature_form",
             Self::Claims => "claims",
         }
@@ -173,33 +181,66 @@ fn decide_noting(
         Ok(verified) => verified,
         Err(reason) => return Decision::Pass(PassReason::Unverified(reason)),
     };
+    let (key, alg) = match verified.signer() {
+        Signer::Key(key, alg) => (key, alg),
+        Signer::Secret(mac) => return decide_on_mac(bridge, mode, &verified, mac),
+    };
     if mode == Mode::Annotate {
-        return match &verified.signer().kid {
-            Some(kid) => Decision::Annotate(Annotation { kid: kid.clone(), alg: verified.alg() }),
+        return match &key.kid {
+            Some(kid) => Decision::Annotate(Annotation { kid: kid.clone(), alg }),
             None => Decision::Pass(PassReason::Unpublished),
         };
     }
-    let reason = match reason_to_resign(&verified) {
+    let reason = match reason_to_resign(&verified, key) {
         Some(reason) => reason,
         None if mode == Mode::Resign => ResignReason::Mode,
         None => return Decision::Pass(PassReason::Acceptable),
     };
-    let alg = verified.alg();
     match bridge.keys.iter().find(|key| key.alg() == alg) {
         Some(key) => Decision::Resign(Unsigned::new(&verified, key, bridge), reason),
         None => Decision::Pass(PassReason::NoKeyForAlg(alg)),
     }
 }
 
+/// A token that the client's secret signed: relying parties that take keys from a set can't verify it, so the algorithm
+/// changes, too. Its hash function stays, and with it the hashes in the token.
+fn decide_on_mac(bridge: &Bridge, mode: Mode, verified: &VerifiedToken<'_>, mac: Mac) -> Decision {
+    if mode == Mode::Annotate {
+        return Decision::Pass(PassReason::Unpublished);
+    }
+    let fits = |alg: &Alg| alg.hash() == mac.hash();
+    let wanted = bridge.instead_of_mac.map_or(BY_COMMON_USE.to_vec(), |alg| vec![alg]);
+    let mut candidates = wanted.into_iter().filter(fits);
+    match candidates.find_map(|alg| bridge.keys.iter().find(|key| key.alg() == alg)) {
+        Some(key) => Decision::Resign(Unsigned::new(verified, key, bridge), ResignReason::Mac),
+        None => Decision::Pass(PassReason::NoKeyForMac(mac)),
+    }
+}
+
+/// What relying parties know best comes first.
+const BY_COMMON_USE: [Alg; 11] = [
+    Alg::Rs256,
+    Alg::Rs384,
+    Alg::Rs512,
+    Alg::Es256,
+    Alg::Es384,
+    Alg::Es512,
+    Alg::Ps256,
+    Alg::Ps384,
+    Alg::Ps512,
+    Alg::EdDsa,
+    Alg::Ed25519,
+];
+
 /// Why a strict relying party, which looks a token's key up by `kid` in a set that it may have cached,
 /// would refuse `token` as it came; `None` if it would not.
-fn reason_to_resign(token: &VerifiedToken<'_>) -> Option<ResignReason> {
-    let Some(published) = &token.signer().kid else { return Some(ResignReason::KeyUnpublished) };
+fn reason_to_resign(token: &VerifiedToken<'_>, key: &TrustedKey) -> Option<ResignReason> {
+    let Some(published) = &key.kid else { return Some(ResignReason::KeyUnpublished) };
     match &token.jws().header().kid {
         Kid::Missing => Some(ResignReason::KidMissing),
         Kid::Unusable => Some(ResignReason::KidUnusable),
         Kid::Text(kid) if kid != published => Some(ResignReason::KidUnknown),
-        Kid::Text(_) if !token.signer().settled => Some(ResignReason::KidUnsettled),
+        Kid::Text(_) if !key.settled => Some(ResignReason::KidUnsettled),
         Kid::Text(_) if token.is_signed_in_der() => Some(ResignReason::SignatureForm),
         Kid::Text(_) if token.is_rehashed() => Some(ResignReason::Hash),
         Kid::Text(_) => {

@@ -4,7 +4,7 @@
 //! They tie the parts of a response together. The access token is the one part that kidstamp may change, and its hash
 //! follows it; a hash that was not right before is none that could follow, and stays.
 
-use crate::jose::Alg;
+use crate::jose::Hash;
 use crate::json::{self, Document, Edits, Limits};
 use crate::rules::claims::Hashes;
 use crate::rules::{Repaired, Step};
@@ -21,15 +21,15 @@ pub(super) struct Beside<'t> {
 }
 
 impl Beside<'_> {
-    /// The hashes that an ID token of the algorithm `alg` must have of it.
-    pub(super) fn hashes(&self, alg: Alg) -> Hashes {
-        let of = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| alg.left_half(text));
+    /// The hashes that an ID token must have of it, whose algorithm has the hash function `hash`.
+    pub(super) fn hashes(&self, hash: Hash) -> Hashes {
+        let of = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| hash.left_half(text));
         Hashes { at_hash: of(&self.access_token), c_hash: of(&self.code), s_hash: of(&self.state) }
     }
 
     /// Lets the `at_hash` in `claims` follow the access token, if it was right for the old one; true if it was.
-    pub(super) fn rehash(&self, claims: &mut Repaired<'_>, alg: Alg) -> bool {
-        let step = self.step(&claims.text, alg);
+    pub(super) fn rehash(&self, claims: &mut Repaired<'_>, hash: Hash) -> bool {
+        let step = self.step(&claims.text, hash);
         let is_changed = step.is_some();
         if let Some((step, text)) = step {
             claims.steps.push(step);
@@ -38,13 +38,15 @@ impl Beside<'_> {
         is_changed
     }
 
-    fn step(&self, claims: &str, alg: Alg) -> Option<(Step, String)> {
+    fn step(&self, claims: &str, hash: Hash) -> Option<(Step, String)> {
         let (old, new) = (self.access_token.as_deref()?, self.new_access_token.as_deref()?);
         let document = Document::parse(claims, Limits::TOKEN).ok()?;
-        let hash =
-            document.root().get("at_hash").filter(|hash| hash.is_str(&alg.left_half(old)))?;
+        let claim = document.root().get("at_hash")?;
+        if !claim.is_str(&hash.left_half(old)) {
+            return None;
+        }
         let mut edits = Edits::default();
-        edits.replace(hash, json::quote(&alg.left_half(new)));
+        edits.replace(claim, json::quote(&hash.left_half(new)));
         Step::apply("token/at-hash", claims, edits.splices(&document))
     }
 }

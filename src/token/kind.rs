@@ -123,6 +123,12 @@ impl TokenKind {
         }
     }
 
+    /// True if a token of this kind may be signed with the secret of the client that it is for. An access token is for
+    /// somebody else, who must not know it.
+    pub(super) fn may_have_mac(self) -> bool {
+        self != Self::AccessToken
+    }
+
     /// True if a token of this kind must say whom it is for. Access tokens of many an old provider don't.
     pub(super) fn needs_audience(self) -> bool {
         self != Self::AccessToken

@@ -37,7 +37,7 @@ pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
 pub use restore::{Place, restore, restore_authorization, restore_fields};
 pub use restore_body::{boundary_of, restore_json, restore_multipart};
-pub use verify::{Trust, TrustedKey, Unverified, VerifiedToken};
+pub use verify::{SecretClient, Signer, Trust, TrustedKey, Unverified, VerifiedToken};
 
 #[cfg(test)]
 mod algorithm_tests;

@@ -77,7 +77,7 @@ pub struct ResignError;
 impl Unsigned {
     /// Gives `token` the header and payload that `key` is to sign.
     pub(super) fn new(token: &VerifiedToken<'_>, key: &Arc<BridgeKey>, bridge: &Bridge) -> Self {
-        let header = base64url::encode(new_header(token, &key.kid));
+        let header = base64url::encode(new_header(token, key));
         let carried = bridge.carrier.then(|| with_carrier(token)).flatten().map(base64url::encode);
         let fits = |payload: &String| {
             header.len() + payload.len() + 2 + signature_chars(&key.key) <= bridge.max_token_bytes
@@ -113,16 +113,14 @@ impl Unsigned {
     }
 }
 
-/// The original header with the new `kid`, and without what points at the old key.
-fn new_header(token: &VerifiedToken<'_>, kid: &str) -> String {
+/// The original header with the new `kid`, without what points at the old key, and with the key's `alg` if that is
+/// another one.
+fn new_header(token: &VerifiedToken<'_>, key: &BridgeKey) -> String {
+    let (kid, alg) = (key.kid(), key.alg().name());
     let text = token.jws().header_json();
     let Ok(document) = Document::parse(text, Limits::TOKEN) else {
         // A verified token's header has been parsed once already.
-        return format!(
-            "{{\"alg\":{},\"kid\":{}}}",
-            json::quote(token.alg().name()),
-            json::quote(kid)
-        );
+        return format!("{{\"alg\":{},\"kid\":{}}}", json::quote(alg), json::quote(kid));
     };
     let root = document.root();
     let mut edits = Edits::default();
@@ -130,6 +128,9 @@ fn new_header(token: &VerifiedToken<'_>, kid: &str) -> String {
         .filter(|member| KEY_POINTERS.contains(&&*member.name()))
         .for_each(|member| edits.remove(root, member));
     edits.set_member(root, "kid", &json::quote(kid));
+    if let Some(member) = root.get("alg").filter(|member| !member.is_str(alg)) {
+        edits.replace(member, json::quote(alg));
+    }
     if let Some((typ, member)) = token.repaired_type().zip(root.get("typ")) {
         edits.replace(member, json::quote(typ));
     }

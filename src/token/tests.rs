@@ -18,7 +18,7 @@ static KEYS: LazyLock<Vec<Arc<BridgeKey>>> = LazyLock::new(|| {
 });
 
 fn bridge() -> Bridge {
-    Bridge { keys: KEYS.clone(), carrier: true, max_token_bytes: 8192 }
+    Bridge { keys: KEYS.clone(), carrier: true, instead_of_mac: None, max_token_bytes: 8192 }
 }
 
 fn trusted(public: PublicKey, kid: Option<&str>) -> TrustedKey {
@@ -38,6 +38,7 @@ fn trust(issuer: &str, keys: Vec<TrustedKey>) -> Trust {
         clock_skew: 60,
         keys: keys.into(),
         claims: claims::Options { issuer: issuer.to_owned(), ..claims::Options::default() },
+        client: None,
     }
 }
 

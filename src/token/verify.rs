@@ -3,7 +3,7 @@
 use super::claims::Claims;
 use super::kind::TokenKind;
 use super::response::UpstreamToken;
-use crate::jose::{Alg, CompactJws, JwsError, VerificationKey};
+use crate::jose::{Alg, ClientSecret, CompactJws, Hash, JwsError, Mac, VerificationKey};
 use crate::rules::claims::{self, Options};
 use crate::rules::{Effect, Finding, Repaired};
 use std::sync::Arc;
@@ -23,6 +23,35 @@ pub struct Trust {
     pub keys: Arc<[TrustedKey]>,
     /// How claims are repaired before they are judged.
     pub claims: Options,
+    /// The client whose tokens these are, if its secret is known: it may have signed them instead.
+    pub client: Option<SecretClient>,
+}
+
+/// A client and the secret that it shares with the provider.
+#[derive(Debug, Clone)]
+pub struct SecretClient {
+    /// Its `client_id`, which must be in the `aud` of a token that its secret verifies.
+    pub id: String,
+    /// Its secret.
+    pub secret: Arc<ClientSecret>,
+}
+
+/// What verified a token.
+#[derive(Debug, Clone, Copy)]
+pub enum Signer<'t> {
+    /// A key of the upstream, with this algorithm of the token's.
+    Key(&'t TrustedKey, Alg),
+    /// The secret of the client.
+    Secret(Mac),
+}
+
+impl Signer<'_> {
+    fn hash(self) -> Hash {
+        match self {
+            Self::Key(_, alg) => alg.hash(),
+            Self::Secret(mac) => mac.hash(),
+        }
+    }
 }
 
 /// A key of the upstream's set, with what the published set says about it.
@@ -45,8 +74,7 @@ pub struct TrustedKey {
 #[derive(Debug)]
 pub struct VerifiedToken<'t> {
     jws: CompactJws<'t>,
-    alg: Alg,
-    signer: &'t TrustedKey,
+    signer: Signer<'t>,
     claims: Option<Repaired<'static>>,
     rehashed: bool,
     der: bool,
@@ -62,6 +90,9 @@ pub enum Unverified {
     /// `alg` is `none`, an HMAC, or unknown.
     #[error("its alg is none that a published key can have")]
     Alg,
+    /// `alg` is an HMAC, and it is none with the secret of the client.
+    #[error("the secret of its client does not verify it")]
+    Secret,
     /// `crit`, `b64`, `cty` or `zip` stand in the header.
     #[error("its header has a member that changes how it must be read")]
     Extension,
@@ -107,7 +138,9 @@ impl Trust {
     ) -> Result<VerifiedToken<'t>, Unverified> {
         let jws = CompactJws::parse(token.text()).map_err(Unverified::NotAJws)?;
         let header = jws.header();
-        let alg = header.alg.ok_or(Unverified::Alg)?;
+        if header.alg.is_none() && (header.mac.is_none() || self.client.is_none()) {
+            return Err(Unverified::Alg);
+        }
         if header.extension.is_some() {
             return Err(Unverified::Extension);
         }
@@ -121,11 +154,7 @@ impl Trust {
             let repaired = odd.and_then(|typ| claims::repair_type(typ, &self.claims.settings));
             Some(repaired.ok_or(Unverified::Type)?)
         };
-        let by = |key: &TrustedKey| key.key.verifies(&jws);
-        let (signer, der) = match self.signer(&jws, alg, by) {
-            Some(signer) => (signer, false),
-            None => (self.signer_in_der(&jws, alg, findings).ok_or(Unverified::Signature)?, true),
-        };
+        let (signer, der) = self.find_signer(kind, &jws, findings)?;
         let typ = match odd_type {
             Some(odd) => {
                 findings.push(odd.finding);
@@ -134,18 +163,46 @@ impl Trust {
             None => None,
         };
         if kind != TokenKind::IdToken {
-            self.check_claims(kind, jws.payload(), now)?;
-            return Ok(VerifiedToken { alg, signer, jws, claims: None, rehashed: false, der, typ });
+            self.check_claims(kind, signer, jws.payload(), now)?;
+            return Ok(VerifiedToken { signer, jws, claims: None, rehashed: false, der, typ });
         }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
         let beside = token.beside();
-        let mut repaired = claims::repair_beside(payload, &self.claims, &beside.hashes(alg), now)
+        let hashes = beside.hashes(signer.hash());
+        let mut repaired = claims::repair_beside(payload, &self.claims, &hashes, now)
             .map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());
-        let rehashed = beside.rehash(&mut repaired, alg);
-        self.check_claims(kind, repaired.text.as_bytes(), now)?;
+        let rehashed = beside.rehash(&mut repaired, signer.hash());
+        self.check_claims(kind, signer, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
-        Ok(VerifiedToken { alg, signer, jws, claims, rehashed, der, typ })
+        Ok(VerifiedToken { signer, jws, claims, rehashed, der, typ })
+    }
+
+    /// What verifies `jws`, and whether its signature is in the form of DER.
+    fn find_signer(
+        &self,
+        kind: TokenKind,
+        jws: &CompactJws<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(Signer<'_>, bool), Unverified> {
+        if let Some(alg) = jws.header().alg {
+            if let Some(key) = self.signer(jws, alg, |key| key.key.verifies(jws)) {
+                return Ok((Signer::Key(key, alg), false));
+            }
+            let key = self.signer_in_der(jws, alg, findings).ok_or(Unverified::Signature)?;
+            return Ok((Signer::Key(key, alg), true));
+        }
+        let (Some(mac), Some(client)) = (jws.header().mac, &self.client) else {
+            return Err(Unverified::Alg);
+        };
+        if !kind.may_have_mac() {
+            return Err(Unverified::Alg);
+        }
+        if client.secret.verifies(jws) {
+            Ok((Signer::Secret(mac), false))
+        } else {
+            Err(Unverified::Secret)
+        }
     }
 
     /// The key that verifies `jws`. A key under the token's own `kid` is tried first; the others too,
@@ -189,7 +246,13 @@ impl Trust {
         }
     }
 
-    fn check_claims(&self, kind: TokenKind, payload: &[u8], now: i64) -> Result<(), Unverified> {
+    fn check_claims(
+        &self,
+        kind: TokenKind,
+        signer: Signer<'_>,
+        payload: &[u8],
+        now: i64,
+    ) -> Result<(), Unverified> {
         let claims = Claims::read(payload, kind).map_err(|_| Unverified::Claims)?;
         if claims.has_carrier {
             return Err(Unverified::Carrier);
@@ -202,6 +265,12 @@ impl Trust {
         }
         if !self.audiences.is_empty()
             && !claims.audiences.iter().any(|aud| self.audiences.contains(aud))
+        {
+            return Err(Unverified::Audience);
+        }
+        // A client's secret says nothing of the tokens of others.
+        if let (Signer::Secret(_), Some(client)) = (signer, &self.client)
+            && !claims.audiences.contains(&client.id)
         {
             return Err(Unverified::Audience);
         }
@@ -258,13 +327,8 @@ impl<'t> VerifiedToken<'t> {
         self.typ
     }
 
-    /// Its algorithm, which its key has too.
-    pub fn alg(&self) -> Alg {
-        self.alg
-    }
-
-    /// The key that signed it.
-    pub fn signer(&self) -> &'t TrustedKey {
+    /// What verified it.
+    pub fn signer(&self) -> Signer<'t> {
         self.signer
     }
 }

@@ -16,6 +16,7 @@ use super::snapshot::{Ingredients, Snapshot, SnapshotError, algs_called_for};
 use super::treatment::Secrets;
 use crate::clock;
 use crate::config::{Client, Issuer, KeySource, Origin, ValidConfig};
+use crate::jose::Mac;
 use crate::keys::{
     DirectoryError, KeyRing, SecretError, check_distinct, load_client_secret, load_directory,
 };
@@ -348,7 +349,11 @@ impl Task {
         jwks: &[u8],
         metadata: &Metadata,
     ) -> Result<(), crate::jose::KeyError> {
-        let algs = algs_called_for(jwks, metadata);
+        let mut algs = algs_called_for(jwks, metadata);
+        let with_secret = self.config.clients.iter().filter(|client| client.secret_file.is_some());
+        algs.extend(with_secret.map(|client| client.alg.unwrap_or(Mac::Hs256.instead())));
+        algs.sort();
+        algs.dedup();
         let present: Vec<_> = self.ring.active(clock::now()).iter().map(|key| key.alg()).collect();
         if algs.iter().any(|alg| !present.contains(alg)) {
             let missing: Vec<_> = algs.into_iter().filter(|alg| !present.contains(alg)).collect();

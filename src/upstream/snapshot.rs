@@ -113,6 +113,7 @@ impl Snapshot {
             publish_compromised: from.config.jwks.publish_compromised,
             stamp_all: false,
             keys: from.issuer.known_keys.clone(),
+            may_be_empty: from.secrets.iter().any(Option::is_some),
         };
         let repaired = jwks::repair(text, &options)?;
         let retain = from.config.keys.retain;

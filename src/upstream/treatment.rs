@@ -3,10 +3,12 @@
 //! What is published never depends on this: a client's settings say what is done to its tokens alone.
 
 use crate::config::{Client, Tokens, ValidConfig};
-use crate::jose::ClientSecret;
+use crate::jose::{Alg, ClientSecret};
 use crate::rules::Settings;
 use crate::rules::claims;
-use crate::token::{Bridge, BridgeKey, Modes, TokenKind, Trust, TrustedKey, UpstreamToken};
+use crate::token::{
+    Bridge, BridgeKey, Modes, SecretClient, TokenKind, Trust, TrustedKey, UpstreamToken,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,8 +23,6 @@ pub struct Treatment {
     pub modes: Modes,
     /// The rules for token responses that are set to something else than their default.
     pub rules: Settings,
-    /// The client's secret, which tokens may be signed with instead of a key of the set.
-    pub secret: Option<Arc<ClientSecret>>,
 }
 
 /// How the tokens of an issuer are treated, client by client.
@@ -53,11 +53,15 @@ impl Treatments {
         };
         let clients = config.clients.iter().enumerate().filter(|(_, client)| is_ours(client));
         Self {
-            everyone: common.treatment(&config.tokens, &config.rules, None),
+            everyone: common.treatment(&config.tokens, &config.rules, None, None),
             clients: clients
                 .map(|(index, client)| {
                     let secret = secrets.get(index).cloned().flatten();
-                    (client.id.clone(), common.treatment(&client.tokens, &client.rules, secret))
+                    let secret =
+                        secret.map(|secret| SecretClient { id: client.id.clone(), secret });
+                    let treatment =
+                        common.treatment(&client.tokens, &client.rules, secret, client.alg);
+                    (client.id.clone(), treatment)
                 })
                 .collect(),
         }
@@ -100,7 +104,8 @@ impl Common {
         &self,
         tokens: &Tokens,
         rules: &Settings,
-        secret: Option<Arc<ClientSecret>>,
+        client: Option<SecretClient>,
+        instead_of_mac: Option<Alg>,
     ) -> Treatment {
         Treatment {
             trust: Trust {
@@ -115,15 +120,16 @@ impl Common {
                     issuer_aliases: self.aliases.clone(),
                     audiences: self.audiences.clone(),
                 },
+                client,
             },
             bridge: Bridge {
                 keys: self.bridge.clone(),
                 carrier: tokens.carrier,
+                instead_of_mac,
                 max_token_bytes: tokens.max_token_bytes,
             },
             modes: tokens.modes,
             rules: rules.clone(),
-            secret,
         }
     }
 }

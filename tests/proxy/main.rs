@@ -29,6 +29,7 @@ mod discovery;
 mod documents;
 mod faults;
 mod framing;
+mod hmac;
 mod hygiene;
 mod jwks;
 mod key_sets;

@@ -106,6 +106,8 @@ pub struct Options {
     pub stamp_all: bool,
     /// What the configuration knows of single keys.
     pub keys: Vec<KnownKey>,
+    /// The provider signs with secrets of its clients, so that a set without keys is none by mistake.
+    pub may_be_empty: bool,
 }
 
 /// What a token taught about one key: `[[issuer.key]]`.
@@ -171,10 +173,10 @@ pub const MAX_KEYS: usize = 512;
 ///
 /// A text in which no rule fires comes back as it is. Every key that is left has a `kid` of its own that is
 /// a string (where the rules for that are on), and none has private members, whatever the settings. A
-/// set can be left empty only if all of its keys are compromised.
+/// set can be left empty only if all of its keys are compromised, or if it may come empty.
 pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> {
     let shaped = shape(text, options)?;
-    let (count, provider_kids) = first_look(&shaped.text)?;
+    let (count, provider_kids) = first_look(&shaped.text, options)?;
     let mut set = RepairedSet {
         text: shaped.text.clone(),
         findings: shaped.findings.clone(),
@@ -222,19 +224,19 @@ pub fn repair(text: &str, options: &Options) -> Result<RepairedSet, Unreadable> 
             set.text = result;
         }
     }
-    if places.is_empty() && set.compromised.is_empty() {
+    if places.is_empty() && set.compromised.is_empty() && !options.may_be_empty {
         return Err(Unreadable::NothingLeft);
     }
     Ok(set)
 }
 
 /// How many keys a set has, and the good key IDs among them.
-fn first_look(text: &str) -> Result<(usize, HashSet<String>), Unreadable> {
+fn first_look(text: &str, options: &Options) -> Result<(usize, HashSet<String>), Unreadable> {
     let document = Document::parse_with_duplicates(text, Limits::DOCUMENT)?;
     let keys = array_of(&document)?;
     let kids = keys.elements().filter_map(|jwk| Kid::of(jwk).text().map(str::to_owned)).collect();
     match keys.elements().count() {
-        0 => Err(Unreadable::NothingLeft),
+        0 if !options.may_be_empty => Err(Unreadable::NothingLeft),
         count if count > MAX_KEYS => Err(Unreadable::TooManyKeys),
         count => Ok((count, kids)),
     }
