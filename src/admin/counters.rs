@@ -28,6 +28,10 @@ pub enum TokenOutcome {
     Resigned,
     /// It was re-signed, but can't be restored.
     WithoutCarrier,
+    /// Only its claims went on.
+    Unwrapped,
+    /// The response with it was refused.
+    Rejected,
 }
 
 impl TokenOutcome {
@@ -38,6 +42,8 @@ impl TokenOutcome {
             Self::Annotated => "annotate",
             Self::Resigned => "resign",
             Self::WithoutCarrier => "no_carrier",
+            Self::Unwrapped => "unwrap",
+            Self::Rejected => "reject",
         }
     }
 }

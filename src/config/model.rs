@@ -346,6 +346,8 @@ pub struct Tokens {
     pub max_token_bytes: usize,
     /// By how much the upstream's clock may differ.
     pub clock_skew: Duration,
+    /// What happens to a response with a token that can't be vouched for.
+    pub on_failure: OnFailure,
 }
 
 impl Default for Tokens {
@@ -355,6 +357,7 @@ impl Default for Tokens {
             carrier: true,
             max_token_bytes: 8_192,
             clock_skew: Duration::from_secs(60),
+            on_failure: OnFailure::Pass,
         }
     }
 }
@@ -395,6 +398,34 @@ pub enum LogFormat {
 
 impl Word for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+/// What may happen to userinfo responses, and to no other tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UserInfoMode(pub(super) Mode);
+
+impl Word for UserInfoMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self(Mode::Auto)),
+        ("pass", Self(Mode::Pass)),
+        ("annotate", Self(Mode::Annotate)),
+        ("resign", Self(Mode::Resign)),
+        ("json", Self(Mode::Json)),
+    ];
+}
+
+/// What happens to a response with a token that kidstamp can't vouch for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It goes on as it came.
+    Pass,
+    /// The relying party gets an error instead.
+    Reject,
+}
+
+impl Word for OnFailure {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("pass", Self::Pass), ("reject", Self::Reject)];
 }
 
 impl Word for Mode {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::KnownRule;
 use super::error::{Fault, Reported, nearest};
-use super::model::{ContentType, Jwks, Keys, Publish, Timeouts, Tokens, Upstream, View};
+use super::model::{
+    ContentType, Jwks, Keys, Publish, Timeouts, Tokens, Upstream, UserInfoMode, View,
+};
 use super::origin::{Origin, Scheme};
 use super::overrides::Overrides;
 use super::place::Source;
@@ -213,10 +215,11 @@ pub(super) fn tokens(
     };
     let id_token = mode(TokenKind::IdToken);
     let access_token = mode(TokenKind::AccessToken);
-    let userinfo = mode(TokenKind::UserInfo);
     let introspection = mode(TokenKind::Introspection);
     let jarm = mode(TokenKind::Jarm);
     let logout_token = mode(TokenKind::LogoutToken);
+    let default = UserInfoMode(defaults.modes.userinfo);
+    let userinfo = keys.inherited("userinfo", default, why, value::word);
     let carrier = keys.inherited("carrier", defaults.carrier, why, value::boolean);
     let max_token_bytes = keys.inherited(
         "max_token_bytes",
@@ -230,6 +233,7 @@ pub(super) fn tokens(
         why,
         value::duration(ZERO..=Duration::from_secs(300)),
     );
+    let on_failure = keys.inherited("on_failure", defaults.on_failure, why, value::word);
     if let Ok(Given { value: false, source }) = &carrier
         && source.rank() > 0
     {
@@ -242,7 +246,7 @@ pub(super) fn tokens(
         modes: Modes {
             id_token: id_token?.value,
             access_token: access_token?.value,
-            userinfo: userinfo?.value,
+            userinfo: userinfo?.value.0,
             introspection: introspection?.value,
             jarm: jarm?.value,
             logout_token: logout_token?.value,
@@ -250,6 +254,7 @@ pub(super) fn tokens(
         carrier: carrier?.value,
         max_token_bytes: max_token_bytes?.value,
         clock_skew: clock_skew?.value,
+        on_failure: on_failure?.value,
     })
 }
 

@@ -8,7 +8,7 @@
 use super::asked::Asked;
 use super::body::Body;
 use super::rewrite;
-use super::vouch::{Vouched, passed, vouch};
+use super::vouch::{Treated, Vouched, passed, vouch};
 use super::worker::Worker;
 use crate::token::{AuthorizationResponse, TokenKind, UpstreamToken, repair_issuer_parameter};
 use crate::upstream::{Endpoint, Route, Site};
@@ -57,13 +57,13 @@ pub(super) async fn treat(
     site: &Site,
     expected: &Expected,
     response: Response<Body>,
-) -> (Response<Body>, Option<&'static str>) {
+) -> Treated {
     if response.status().is_redirection() {
         treat_redirect(worker, site, expected, response).await
     } else if expected.page && response.status() == StatusCode::OK {
         treat_page(worker, site, expected, response).await
     } else {
-        (response, None)
+        Ok((response, None))
     }
 }
 
@@ -72,11 +72,11 @@ async fn treat_redirect(
     site: &Site,
     expected: &Expected,
     mut response: Response<Body>,
-) -> (Response<Body>, Option<&'static str>) {
+) -> Treated {
     // Two of them would be read differently by different browsers.
     let mut locations = response.headers().get_all(LOCATION).iter();
     let (Some(location), None) = (locations.next(), locations.next()) else {
-        return (response, None);
+        return Ok((response, None));
     };
     let mut location = location.clone();
     if let Some(new) = with_issuer(site, expected, &location) {
@@ -88,9 +88,10 @@ async fn treat_redirect(
         .ok()
         .and_then(|location| AuthorizationResponse::from_location(location, expected.query()))
     else {
-        return (response, None);
+        return Ok((response, None));
     };
     let vouched = judge(worker, site, expected, &redirect).await;
+    vouched.check()?;
     vouched.annotate(response.headers_mut());
     if !vouched.tokens.is_empty()
         && let Ok(mut new) = HeaderValue::from_bytes(&redirect.with(&vouched.tokens))
@@ -98,7 +99,7 @@ async fn treat_redirect(
         new.set_sensitive(true);
         response.headers_mut().insert(LOCATION, new);
     }
-    (response, vouched.word)
+    Ok((response, vouched.word))
 }
 
 /// The `Location` with the issuer that relying parties know, where the provider has another name for itself in it.
@@ -126,27 +127,28 @@ async fn treat_page(
     site: &Site,
     expected: &Expected,
     response: Response<Body>,
-) -> (Response<Body>, Option<&'static str>) {
+) -> Treated {
     let media_type = rewrite::media_type(response.headers());
     if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
-        return (response, None);
+        return Ok((response, None));
     }
     if rewrite::is_encoded(response.headers()) {
         let word = passed(worker, TokenKind::IdToken, "encoded");
-        return (response, Some(word));
+        return Ok((response, Some(word)));
     }
     let (mut parts, html) = match rewrite::read(worker, response).await {
         Ok((parts, html)) if html.is_empty() => {
-            return (Response::from_parts(parts, Body::Empty), None);
+            return Ok((Response::from_parts(parts, Body::Empty), None));
         }
         Ok(read) => read,
         // Too long for a form that posts itself, or broken off.
-        Err((response, _)) => return (response, None),
+        Err((response, _)) => return Ok((response, None)),
     };
     let Some(page) = AuthorizationResponse::from_page(&html, expected.query()) else {
-        return (Response::from_parts(parts, Body::Full(html)), None);
+        return Ok((Response::from_parts(parts, Body::Full(html)), None));
     };
     let vouched = judge(worker, site, expected, &page).await;
+    vouched.check()?;
     vouched.annotate(&mut parts.headers);
     let new = if vouched.tokens.is_empty() {
         html.clone()
@@ -154,7 +156,7 @@ async fn treat_page(
         rewrite::forget_old_body(&mut parts.headers);
         Bytes::from(page.with(&vouched.tokens))
     };
-    (Response::from_parts(parts, Body::Full(new)), vouched.word)
+    Ok((Response::from_parts(parts, Body::Full(new)), vouched.word))
 }
 
 async fn judge(

@@ -4,11 +4,12 @@
 use super::asked::Asked;
 use super::body::Body;
 use super::rewrite;
-use super::vouch::{passed, vouch};
+use super::vouch::{Treated, unseen, vouch};
 use super::worker::Worker;
 use crate::token::{JwtResponse, TokenKind};
 use crate::upstream::{Endpoint, Route};
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 /// The kind of token that the whole response of the endpoint may be.
@@ -26,13 +27,14 @@ pub(super) async fn treat(
     route: &Route,
     kind: TokenKind,
     response: Response<Body>,
-) -> (Response<Body>, Option<&'static str>) {
+) -> Treated {
     let media_type = rewrite::media_type(response.headers());
     let is_jwt = media_type == "application/jwt" || media_type.ends_with("+jwt");
     if response.status() != StatusCode::OK || !is_jwt {
-        return (response, None);
+        return Ok((response, None));
     }
-    let pass = |response, reason| (response, Some(passed(worker, kind, reason)));
+    let treatment = route.snapshot.as_ref().map(|snapshot| snapshot.treatments.of(None));
+    let pass = |response, reason| unseen(worker, kind, treatment, response, reason);
     if rewrite::is_encoded(response.headers()) {
         return pass(response, "encoded");
     }
@@ -45,13 +47,19 @@ pub(super) async fn treat(
     };
     let mut vouched =
         vouch(worker, route.issuer, &Asked::default(), std::iter::once(parsed.token())).await;
+    vouched.check()?;
     vouched.annotate(&mut parts.headers);
-    let new = match vouched.tokens.pop() {
-        Some((_, token)) => {
+    let new = match (vouched.tokens.pop(), vouched.claims.take()) {
+        (None, Some(claims)) => {
+            rewrite::forget_old_body(&mut parts.headers);
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Bytes::from(claims)
+        }
+        (Some((_, token)), _) => {
             rewrite::forget_old_body(&mut parts.headers);
             Bytes::from(parsed.with(&token))
         }
-        None => body.clone(),
+        (None, None) => body.clone(),
     };
-    (Response::from_parts(parts, Body::Full(new)), vouched.word)
+    Ok((Response::from_parts(parts, Body::Full(new)), vouched.word))
 }

@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::body::Body;
-use super::vouch::{passed, vouch};
+use super::vouch::{Treated, passed, unseen, vouch};
 use super::worker::Worker;
 use super::{repair_token_response, rewrite};
 use crate::token::{TokenKind, TokenResponse};
@@ -17,12 +17,16 @@ pub(super) async fn treat(
     route: &Route,
     asked: &Asked,
     response: Response<Body>,
-) -> (Response<Body>, Option<&'static str>) {
-    let pass = |response, reason| (response, Some(passed(worker, TokenKind::IdToken, reason)));
+) -> Treated {
+    let treatment = route.snapshot.as_ref().map(|snapshot| {
+        let treatments = &snapshot.treatments;
+        treatments.of(asked.client(|client| treatments.knows(client)))
+    });
+    let pass = |response, reason| unseen(worker, TokenKind::IdToken, treatment, response, reason);
     let Some(snapshot) = &route.snapshot else { return pass(response, "no_snapshot") };
     if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
         // An error response (RFC 6749 §5.2) has no token: nothing to decide, nothing to count.
-        return (response, None);
+        return Ok((response, None));
     }
     if rewrite::is_encoded(response.headers()) {
         return pass(response, "encoded");
@@ -55,6 +59,7 @@ pub(super) async fn treat(
     }
     let tokens = access_token.iter().chain(&id_token);
     let vouched = vouch(worker, route.issuer, asked, tokens).await;
+    vouched.check()?;
     vouched.annotate(&mut parts.headers);
     let new = if vouched.tokens.is_empty() && vouched.id_token_kid().is_none() {
         Body::Full(body.clone())
@@ -63,7 +68,7 @@ pub(super) async fn treat(
         Body::Full(Bytes::from(parsed.with(&vouched.tokens, vouched.id_token_kid())))
     };
     let word = vouched.word.or(Some("no_id_token"));
-    (Response::from_parts(parts, new), word)
+    Ok((Response::from_parts(parts, new), word))
 }
 
 /// JSON by its type, or of no type at all. A wrong one is some provider's habit; HTML is an error page as a rule.

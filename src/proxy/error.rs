@@ -37,6 +37,8 @@ pub(super) enum Refusal {
     Unreachable,
     /// The upstream broke off, or sent what is no HTTP.
     BadGateway,
+    /// A token in the response can't be vouched for, and `tokens.on_failure` is `reject`.
+    Token,
     /// The upstream took too long.
     Timeout,
     /// As many requests are at the upstream, and wait for it, as may.
@@ -69,7 +71,9 @@ impl Refusal {
             Self::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::NoKeySet | Self::Unreachable | Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::NoKeySet | Self::Unreachable | Self::BadGateway | Self::Token => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::ClientStalled => StatusCode::REQUEST_TIMEOUT,
             Self::Busy | Self::Unhealthy(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -91,6 +95,7 @@ impl Refusal {
             Self::NoKeySet => "no_key_set",
             Self::Unreachable => "upstream_unreachable",
             Self::BadGateway => "upstream_failed",
+            Self::Token => "token_not_verified",
             Self::Timeout => "upstream_timeout",
             Self::ClientStalled => "body_timeout",
             Self::Busy => "upstream_busy",
@@ -120,6 +125,10 @@ impl Refusal {
             }
             Self::Unreachable => "the identity provider can't be reached",
             Self::BadGateway => "the identity provider broke off or sent what is no HTTP",
+            Self::Token => {
+                "a token of the identity provider could not be verified or re-signed, and tokens.on_failure is reject; \
+                 the log and kidstamp_tokens_total say why"
+            }
             Self::Timeout => "the identity provider took too long to answer",
             Self::ClientStalled => {
                 "the rest of the request body did not come within server.limits.body_idle"

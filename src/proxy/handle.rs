@@ -113,17 +113,17 @@ async fn answer(
             let mut asked = Asked::of(request.headers());
             let reading = Reading::WithForm(&mut asked);
             let response = way.pass(request, Some(route), reading).await?;
-            endpoint_token::treat(worker, route, &asked, response).await
+            endpoint_token::treat(worker, route, &asked, response).await?
         }
         _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
             (Some((route, kind)), _) => {
                 let response = way.pass(request, Some(route), Reading::Yes).await?;
-                endpoint_jwt::treat(worker, route, kind, response).await
+                endpoint_jwt::treat(worker, route, kind, response).await?
             }
             (None, Some(expected)) => {
                 let reading = if expected.page { Reading::Yes } else { Reading::No };
                 let response = way.pass(request, route, reading).await?;
-                endpoint_authorize::treat(worker, &site, &expected, response).await
+                endpoint_authorize::treat(worker, &site, &expected, response).await?
             }
             (None, None) => (way.pass(request, route, Reading::No).await?, None),
         },

@@ -4,15 +4,19 @@
 //! pool of blocking threads, never on its event loop.
 
 use super::asked::Asked;
+use super::body::Body;
+use super::error::Refusal;
 use super::worker::Worker;
 use crate::admin::TokenOutcome;
 use crate::clock;
+use crate::config::OnFailure;
 use crate::rules::Finding;
 use crate::token::{
-    Annotation, Decided, Decision, PassReason, ResignReason, TokenKind, Unsigned, Unverified,
-    UpstreamToken, decide,
+    Annotation, Decided, Decision, Mode, PassReason, ResignReason, TokenKind, TokenResponse,
+    Unsigned, Unverified, UpstreamToken, decide,
 };
 use crate::upstream::{Snapshot, Treatment, Wanted};
+use http::Response;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +25,9 @@ use tracing::{error, info, warn};
 /// How long a token waits for fresh keys, if no known one verifies it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// A response with what was done about its tokens in a word for the log; or why it is refused.
+pub(super) type Treated = Result<(Response<Body>, Option<&'static str>), Refusal>;
+
 /// What becomes of the tokens of one response.
 #[derive(Debug, Default)]
 pub(super) struct Vouched {
@@ -28,6 +35,10 @@ pub(super) struct Vouched {
     pub(super) tokens: Vec<(TokenKind, String)>,
     /// What is to be said of those that stay.
     annotations: Vec<(TokenKind, Annotation)>,
+    /// The claims of a token that goes on without its signature.
+    pub(super) claims: Option<String>,
+    /// Some token can't be vouched for, and such a response is to be refused.
+    rejected: bool,
     /// What was done in a word, for the log; the last token's.
     pub(super) word: Option<&'static str>,
 }
@@ -39,7 +50,7 @@ impl Vouched {
     }
 
     /// Takes what became of a token, and counts it.
-    fn take(&mut self, worker: &Worker, kind: TokenKind, new: Result<New, &'static str>) {
+    fn take(&mut self, worker: &Worker, kind: TokenKind, new: Result<New, Passed>) {
         let (outcome, reason, word) = match new {
             Ok(New::Token(token, reason)) => {
                 self.tokens.push((kind, token));
@@ -49,10 +60,23 @@ impl Vouched {
                 self.annotations.push((kind, annotation));
                 (TokenOutcome::Annotated, "mode", "annotated")
             }
-            Err(reason) => (TokenOutcome::Passed, reason, reason),
+            Ok(New::Claims(claims)) => {
+                self.claims = Some(claims);
+                (TokenOutcome::Unwrapped, "mode", "unwrapped")
+            }
+            Err(Passed { reason, rejects: true }) => {
+                self.rejected = true;
+                (TokenOutcome::Rejected, reason, reason)
+            }
+            Err(Passed { reason, rejects: false }) => (TokenOutcome::Passed, reason, reason),
         };
         worker.counters.token(kind, outcome, reason);
         self.word = Some(word);
+    }
+
+    /// The refusal of the whole response, if one of its tokens calls for it.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.rejected { Err(Refusal::Token) } else { Ok(()) }
     }
 
     /// The `kid` to tell of the ID token, where it was only to be annotated.
@@ -106,6 +130,30 @@ pub(super) fn passed(worker: &Worker, kind: TokenKind, reason: &'static str) -> 
     reason
 }
 
+/// A response that should bring a token, but can't be looked into: it goes on as it is, or is refused.
+pub(super) fn unseen(
+    worker: &Worker,
+    kind: TokenKind,
+    treatment: Option<&Treatment>,
+    response: Response<Body>,
+    reason: &'static str,
+) -> Treated {
+    let tokens = &worker.config.tokens;
+    let (mode, on_failure) = treatment.map_or((tokens.modes.of(kind), tokens.on_failure), |own| {
+        (own.modes.of(kind), own.on_failure)
+    });
+    if rejects(mode, on_failure) {
+        worker.counters.token(kind, TokenOutcome::Rejected, reason);
+        return Err(Refusal::Token);
+    }
+    Ok((response, Some(passed(worker, kind, reason))))
+}
+
+/// True if what can't be vouched for is refused: only where somebody wants it vouched for.
+fn rejects(mode: Mode, on_failure: OnFailure) -> bool {
+    on_failure == OnFailure::Reject && matches!(mode, Mode::Auto | Mode::Resign | Mode::Json)
+}
+
 /// Decides on the tokens of one response of the issuer at that place in the configuration, which somebody `asked` for.
 pub(super) async fn vouch<'r, 't: 'r>(
     worker: &Worker,
@@ -132,6 +180,7 @@ pub(super) async fn vouch<'r, 't: 'r>(
                 // With the access token that it holds the hash of.
                 continue;
             }
+            (TokenKind::Jarm, _) => vouch_for_response(worker, whose, token).await,
             _ => vouch_for(worker, whose, token).await,
         };
         vouched.take(worker, token.kind(), new);
@@ -146,7 +195,7 @@ async fn vouch_for_hashed(
     whose: Whose<'_>,
     access_token: &UpstreamToken<'_>,
     id_token: &UpstreamToken<'_>,
-) -> [Result<New, &'static str>; 2] {
+) -> [Result<New, Passed>; 2] {
     let judged = judge(worker, whose, access_token).await;
     if !matches!(judged.verdict, Verdict::Resign(..)) {
         let access_token = finish(worker, TokenKind::AccessToken, judged).await;
@@ -155,7 +204,7 @@ async fn vouch_for_hashed(
     // Any other text in the place of the access token tells whether the ID token can follow.
     let following = judge(worker, whose, &id_token.beside_new_access_token("")).await;
     if !matches!(following.verdict, Verdict::Resign(..)) {
-        return [Err("at_hash"), finish(worker, TokenKind::IdToken, following).await];
+        return [Err(Passed::BY_HASH), finish(worker, TokenKind::IdToken, following).await];
     }
     match finish(worker, TokenKind::AccessToken, judged).await {
         Ok(New::Token(new, reason)) => {
@@ -163,10 +212,39 @@ async fn vouch_for_hashed(
             match vouch_for(worker, whose, &id_token).await {
                 Ok(token @ New::Token(..)) => [Ok(New::Token(new, reason)), Ok(token)],
                 // It holds the hash of the old access token still.
-                other => [Err("at_hash"), other],
+                other => [Err(Passed::BY_HASH), other],
             }
         }
         other => [other, vouch_for(worker, whose, id_token).await],
+    }
+}
+
+/// Decides on an authorization response that is a JWT, and on the tokens inside of it: those are signed anew only where it
+/// can be, too.
+async fn vouch_for_response(
+    worker: &Worker,
+    whose: Whose<'_>,
+    token: &UpstreamToken<'_>,
+) -> Result<New, Passed> {
+    let payload = token.response_inside().unwrap_or_default();
+    let Ok(inside) = TokenResponse::parse(&payload) else {
+        return vouch_for(worker, whose, token).await;
+    };
+    let (access_token, id_token) = (inside.access_token(), inside.id_token());
+    let Some(one) = access_token.as_ref().or(id_token.as_ref()) else {
+        return vouch_for(worker, whose, token).await;
+    };
+    // Any other text in the place of one of them tells whether the response can follow.
+    let following = token.with_inside(vec![(one.kind(), String::new())]);
+    if !matches!(judge(worker, whose, &following).await.verdict, Verdict::Resign(..)) {
+        return vouch_for(worker, whose, token).await;
+    }
+    let tokens = access_token.iter().chain(&id_token);
+    let inside = Box::pin(vouch(worker, whose.issuer, whose.asked, tokens)).await;
+    let new = vouch_for(worker, whose, &token.with_inside(inside.tokens)).await;
+    match new {
+        Ok(_) if inside.rejected => Err(Passed { reason: "token_inside", rejects: true }),
+        other => other,
     }
 }
 
@@ -177,21 +255,38 @@ struct Whose<'w> {
     asked: &'w Asked,
 }
 
+#[derive(Debug)]
 enum New {
     Token(String, &'static str),
     Annotation(Annotation),
+    Claims(String),
+}
+
+/// Why a token passes, and whether the response with it is refused for that.
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    reason: &'static str,
+    rejects: bool,
+}
+
+impl Passed {
+    /// Its hash stands in an ID token that stays.
+    const BY_HASH: Self = Self { reason: "at_hash", rejects: false };
 }
 
 /// What is to become of a token, with what the rules found in it; nothing is counted, told or signed yet.
 struct Judged {
     verdict: Verdict,
     findings: Vec<Finding>,
+    /// What fails is refused.
+    rejects: bool,
 }
 
 enum Verdict {
     /// The number is how long a token with a carrier may be, where it is to have one.
     Resign(Arc<Snapshot>, Option<usize>, Unsigned, ResignReason),
     Annotate(Annotation),
+    Unwrap(String),
     Pass(Arc<Snapshot>, PassReason),
     /// Without a look at it.
     Unseen(&'static str),
@@ -202,14 +297,19 @@ async fn vouch_for(
     worker: &Worker,
     whose: Whose<'_>,
     token: &UpstreamToken<'_>,
-) -> Result<New, &'static str> {
+) -> Result<New, Passed> {
     finish(worker, token.kind(), judge(worker, whose, token).await).await
 }
 
 /// Decides on a token; waits for fresh keys if no known one verifies it.
 async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamToken<'_>) -> Judged {
     let Whose { issuer, asked } = whose;
-    let unseen = |reason| Judged { verdict: Verdict::Unseen(reason), findings: Vec::new() };
+    let everyone = &worker.config.tokens;
+    let unseen = |reason| Judged {
+        verdict: Verdict::Unseen(reason),
+        findings: Vec::new(),
+        rejects: rejects(everyone.modes.of(token.kind()), everyone.on_failure),
+    };
     let deadline = Instant::now() + PATIENCE;
     let mut refreshes = 2;
     loop {
@@ -221,8 +321,9 @@ async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamToken<'_>) -> 
         }
         let treatments = &snapshot.treatments;
         let asked = asked.client(|client| treatments.knows(client));
-        let Treatment { trust, bridge, modes, .. } = treatments.of_token(token, asked);
+        let Treatment { trust, bridge, modes, on_failure, .. } = treatments.of_token(token, asked);
         let mode = modes.of(token.kind());
+        let rejects = rejects(mode, *on_failure);
         let carrier = bridge.carrier.then_some(bridge.max_token_bytes);
         let Decided { decision, findings } = decide(trust, bridge, mode, token, clock::now());
         let verdict = match decision {
@@ -239,9 +340,10 @@ async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamToken<'_>) -> 
                 Verdict::Resign(snapshot, carrier, unsigned, reason)
             }
             Decision::Annotate(annotation) => Verdict::Annotate(annotation),
+            Decision::Unwrap(claims) => Verdict::Unwrap(claims),
             Decision::Pass(reason) => Verdict::Pass(snapshot, reason),
         };
-        return Judged { verdict, findings };
+        return Judged { verdict, findings, rejects };
     }
 }
 
@@ -249,20 +351,23 @@ async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamToken<'_>) -> 
 async fn finish(
     worker: &Worker,
     kind: TokenKind,
-    Judged { verdict, findings }: Judged,
-) -> Result<New, &'static str> {
+    Judged { verdict, findings, rejects }: Judged,
+) -> Result<New, Passed> {
     worker.counters.findings(&findings);
     match verdict {
         Verdict::Resign(snapshot, carrier, unsigned, reason) => {
-            let signed = sign(worker, &snapshot, carrier, kind, unsigned, reason).await?;
-            Ok(New::Token(signed, reason.name()))
+            match sign(worker, &snapshot, carrier, kind, unsigned, reason).await {
+                Ok(signed) => Ok(New::Token(signed, reason.name())),
+                Err(reason) => Err(Passed { reason, rejects }),
+            }
         }
         Verdict::Annotate(annotation) => Ok(New::Annotation(annotation)),
+        Verdict::Unwrap(claims) => Ok(New::Claims(claims)),
         Verdict::Pass(snapshot, reason) => {
             tell_pass(&snapshot, kind, reason);
-            Err(reason.name())
+            Err(Passed { reason: reason.name(), rejects: rejects && reason.is_failure() })
         }
-        Verdict::Unseen(reason) => Err(reason),
+        Verdict::Unseen(reason) => Err(Passed { reason, rejects }),
     }
 }
 

@@ -74,7 +74,7 @@ pub struct Practice {
 }
 
 /// All of them.
-pub const PRACTICES: [Practice; 8] = [
+pub const PRACTICES: [Practice; 9] = [
     Practice {
         id: "token/re-signed",
         summary: "an ID token whose header names no key of the published set, or none at all, is verified and \
@@ -94,6 +94,12 @@ pub const PRACTICES: [Practice; 8] = [
         summary: "an ID token that is signed with the secret of a client is verified with it and re-signed with a key of \
                   the set, where the configuration has the secret",
         answers: &["hs256", "IDT-32", "JWKS-53"],
+    },
+    Practice {
+        id: "token/userinfo-json",
+        summary: "a userinfo response that is a JWT becomes the JSON of its claims, once it is verified, where the \
+                  configuration wants it",
+        answers: &["userinfo-jwt", "UINF-05", "UINF-06", "UINF-07", "UINF-08", "UINF-17"],
     },
     Practice {
         id: "jwks/served",

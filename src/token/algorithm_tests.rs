@@ -60,7 +60,11 @@ fn input(header: &str) -> String {
 }
 
 fn token_of(key: &SigningKey) -> String {
-    let input = input(&format!(r#"{{"alg":"{}"}}"#, key.alg()));
+    signed(key, &format!(r#"{{"alg":"{}"}}"#, key.alg()))
+}
+
+fn signed(key: &SigningKey, header: &str) -> String {
+    let input = input(header);
     let signature = base64url::encode(key.sign(input.as_bytes()).unwrap());
     format!("{input}.{signature}")
 }
@@ -257,4 +261,32 @@ fn threat_01_a_der_signature_is_read_strictly() {
         let (decision, _) = judged(&trust, Alg::Es256, &der(alg).text);
         assert!(matches!(decision, Decision::Pass(_)), "{alg}");
     }
+}
+
+/// How much longer tokens become: the figures of docs/configuration.md, which this test measures.
+#[test]
+fn tokens_grow_by_what_the_manual_says() {
+    let manual = include_str!("../../docs/configuration.md");
+    let (_, table) = manual.split_once("| token | with its carrier | without |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<&str>> =
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    assert_eq!(rows.len(), 6);
+    let (mut said, mut measured) = (Vec::new(), Vec::new());
+    for row in rows {
+        let alg = Alg::from_name(row[0].split(' ').next().unwrap()).unwrap();
+        let pair = PAIRS.iter().find(|pair| pair.alg == alg).unwrap();
+        let text = signed(&pair.upstream, &format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#));
+        let trust = trust(pair.upstream.public().clone());
+        for (carrier, figure) in [(true, row[1]), (false, row[2])] {
+            let bridge = Bridge { carrier, ..bridge(vec![Arc::clone(&pair.bridge)]) };
+            let token = UpstreamToken::for_test(&text);
+            let decided = decide(&trust, &bridge, Mode::Auto, &token, NOW);
+            let Decision::Resign(unsigned, _) = decided.decision else { panic!("{alg}") };
+            let growth = unsigned.sign().unwrap().len() - text.len();
+            measured.push((alg, carrier, growth.to_string()));
+            said.push((alg, carrier, figure.to_owned()));
+        }
+    }
+    assert_eq!(said, measured, "docs/configuration.md says, and it is");
 }

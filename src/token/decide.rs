@@ -18,6 +18,8 @@ pub enum Mode {
     Annotate,
     /// Re-signed wherever that is allowed.
     Resign,
+    /// Only its claims go on, where it can be verified: for userinfo.
+    Json,
 }
 
 /// What there is to re-sign with.
@@ -49,6 +51,8 @@ pub enum Decision {
     Pass(PassReason),
     /// It goes on as it is, with word of the key that signed it.
     Annotate(Annotation),
+    /// Its claims go on without it.
+    Unwrap(String),
     /// It is signed anew: what is to be signed, and why.
     Resign(Unsigned, ResignReason),
 }
@@ -94,6 +98,8 @@ pub enum ResignReason {
     KidUnsettled,
     /// Its key is not published: its private half is public knowledge, or the set is to hold the bridge keys alone.
     KeyUnpublished,
+    /// A token inside of it is signed anew.
+    Inside,
     /// The access token beside it is signed anew, so that it must hold another hash.
     Hash,
     /// The secret of its client signed it, which no key set can show.
@@ -132,6 +138,14 @@ impl PassReason {
     }
 }
 
+impl PassReason {
+    /// True if the token should not have passed: nobody could say that it is what it claims to be, or relying parties
+    /// can't verify it. False for those that may pass, and for those that must.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::Mode | Self::Acceptable | Self::Unverified(Unverified::Bound))
+    }
+}
+
 impl ResignReason {
     /// The word for metrics and logs; one of a fixed set.
     pub fn name(self) -> &'static str {
@@ -142,6 +156,7 @@ impl ResignReason {
             Self::KidUnknown => "kid_unknown",
             Self::KidUnsettled => "kid_unsettled",
             Self::KeyUnpublished => "key_not_published",
+            Self::Inside => "token_inside",
             Self::Hash => "at_hash",
             Self::Mac => "hmac",
             Self::SignatureForm => "signature_form",
@@ -181,6 +196,9 @@ fn decide_noting(
         Ok(verified) => verified,
         Err(reason) => return Decision::Pass(PassReason::Unverified(reason)),
     };
+    if mode == Mode::Json {
+        return Decision::Unwrap(String::from_utf8_lossy(verified.payload()).into_owned());
+    }
     let (key, alg) = match verified.signer() {
         Signer::Key(key, alg) => (key, alg),
         Signer::Secret(mac) => return decide_on_mac(bridge, mode, &verified, mac),
@@ -242,6 +260,7 @@ fn reason_to_resign(token: &VerifiedToken<'_>, key: &TrustedKey) -> Option<Resig
         Kid::Text(kid) if kid != published => Some(ResignReason::KidUnknown),
         Kid::Text(_) if !key.settled => Some(ResignReason::KidUnsettled),
         Kid::Text(_) if token.is_signed_in_der() => Some(ResignReason::SignatureForm),
+        Kid::Text(_) if token.has_new_inside() => Some(ResignReason::Inside),
         Kid::Text(_) if token.is_rehashed() => Some(ResignReason::Hash),
         Kid::Text(_) => {
             let repaired = token.repaired_claims().is_some() || token.repaired_type().is_some();

@@ -16,6 +16,7 @@ mod decide;
 mod examine;
 mod form_post;
 mod hashes;
+mod inside;
 mod jwt_response;
 mod kind;
 mod logout_request;

@@ -18,6 +18,8 @@ pub struct UpstreamToken<'t> {
     text: Cow<'t, str>,
     kind: TokenKind,
     beside: Beside<'t>,
+    /// New tokens for those inside of it, by kind.
+    inside: Vec<(TokenKind, String)>,
 }
 
 /// Why a body is no token response whose tokens could be changed.
@@ -99,7 +101,7 @@ impl<'t> TokenResponse<'t> {
 impl<'t> UpstreamToken<'t> {
     /// For the parsers of other responses; a token must have stood in one of the upstream.
     pub(super) fn found(kind: TokenKind, text: Cow<'t, str>) -> Self {
-        Self { text, kind, beside: Beside::default() }
+        Self { text, kind, beside: Beside::default(), inside: Vec::new() }
     }
 
     /// The same, with what stands beside it.
@@ -116,6 +118,23 @@ impl<'t> UpstreamToken<'t> {
     pub fn beside_new_access_token(&self, new: &str) -> UpstreamToken<'_> {
         let beside = Beside { new_access_token: Some(new.to_owned()), ..self.beside.clone() };
         UpstreamToken::found(self.kind, Cow::Borrowed(&self.text)).with(beside)
+    }
+
+    /// The same token, where those inside of it become `new`.
+    pub fn with_inside(&self, new: Vec<(TokenKind, String)>) -> UpstreamToken<'_> {
+        UpstreamToken { inside: new, ..UpstreamToken::found(self.kind, Cow::Borrowed(&self.text)) }
+    }
+
+    /// The new tokens for those inside of it.
+    pub(super) fn inside(&self) -> &[(TokenKind, String)] {
+        &self.inside
+    }
+
+    /// The text of an authorization response that is a JWT (JARM §2.1), which may hold tokens as a token response does.
+    /// Nobody has checked it.
+    pub fn response_inside(&self) -> Option<Vec<u8>> {
+        let jws = CompactJws::parse(&self.text).ok()?;
+        (self.kind == TokenKind::Jarm).then(|| jws.payload().to_vec())
     }
 
     /// What it is, by the place where it stood.

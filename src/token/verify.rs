@@ -1,6 +1,7 @@
 //! Verification: is this token really one of this issuer's, and in its lifetime?
 
 use super::claims::Claims;
+use super::inside;
 use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, ClientSecret, CompactJws, Hash, JwsError, Mac, VerificationKey};
@@ -77,6 +78,7 @@ pub struct VerifiedToken<'t> {
     signer: Signer<'t>,
     claims: Option<Repaired<'static>>,
     rehashed: bool,
+    new_inside: bool,
     der: bool,
     typ: Option<&'static str>,
 }
@@ -164,7 +166,17 @@ impl Trust {
         };
         if kind != TokenKind::IdToken {
             self.check_claims(kind, signer, jws.payload(), now)?;
-            return Ok(VerifiedToken { signer, jws, claims: None, rehashed: false, der, typ });
+            let claims = inside::replace(jws.payload(), token.inside());
+            let new_inside = claims.is_some();
+            return Ok(VerifiedToken {
+                signer,
+                jws,
+                claims,
+                rehashed: false,
+                new_inside,
+                der,
+                typ,
+            });
         }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
         let beside = token.beside();
@@ -175,7 +187,7 @@ impl Trust {
         let rehashed = beside.rehash(&mut repaired, signer.hash());
         self.check_claims(kind, signer, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
-        Ok(VerifiedToken { signer, jws, claims, rehashed, der, typ })
+        Ok(VerifiedToken { signer, jws, claims, rehashed, new_inside: false, der, typ })
     }
 
     /// What verifies `jws`, and whether its signature is in the form of DER.
@@ -315,6 +327,11 @@ impl<'t> VerifiedToken<'t> {
     /// True if its signature came in the form of DER, which relying parties can't verify.
     pub(super) fn is_signed_in_der(&self) -> bool {
         self.der
+    }
+
+    /// True if a token inside of it is another one now.
+    pub(super) fn has_new_inside(&self) -> bool {
+        self.new_inside
     }
 
     /// True if its `at_hash` is another one now, since the access token beside it is.

@@ -2,7 +2,7 @@
 //!
 //! What is published never depends on this: a client's settings say what is done to its tokens alone.
 
-use crate::config::{Client, Tokens, ValidConfig};
+use crate::config::{Client, OnFailure, Tokens, ValidConfig};
 use crate::jose::{Alg, ClientSecret};
 use crate::rules::Settings;
 use crate::rules::claims;
@@ -21,6 +21,8 @@ pub struct Treatment {
     pub bridge: Bridge,
     /// What is to happen to them.
     pub modes: Modes,
+    /// What is to happen to a response with one that can't be vouched for.
+    pub on_failure: OnFailure,
     /// The rules for token responses that are set to something else than their default.
     pub rules: Settings,
 }
@@ -129,6 +131,7 @@ impl Common {
                 max_token_bytes: tokens.max_token_bytes,
             },
             modes: tokens.modes,
+            on_failure: tokens.on_failure,
             rules: rules.clone(),
         }
     }

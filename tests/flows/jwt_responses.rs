@@ -72,3 +72,28 @@ async fn threat_49_only_what_fits_the_endpoint_is_signed() {
         assert_eq!(*stage.get(path).await.body(), token, "{path} {media}");
     }
 }
+
+/// The claims of a userinfo response go on without the signature, to the letter, once it was verified.
+#[tokio::test]
+async fn userinfo_becomes_json_where_asked() {
+    let stage = Stage::start("tokens.userinfo = \"json\"").await;
+    let userinfo = stage.token("JWT", json!({"name": "U\u{e9}", "n": 1.50}));
+    let payload = userinfo.split('.').nth(1).unwrap();
+    let payload = kidstamp::jose::base64url::decode(payload).unwrap();
+    let mut signed = jwt("application/jwt", &userinfo);
+    signed.headers_mut().insert("etag", HeaderValue::from_static("\"old\""));
+    stage.answer("/userinfo", signed);
+    let response = stage.get("/userinfo").await;
+    assert_eq!(response.body().as_bytes(), payload);
+    assert_eq!(field(response.headers(), "content-type"), Some("application/json"));
+    assert_eq!(field(response.headers(), "etag"), None);
+    let length = payload.len().to_string();
+    assert_eq!(field(response.headers(), "content-length"), Some(length.as_str()));
+    let forged = format!("{}AA", &userinfo[..userinfo.len() - 2]);
+    for token in [forged, stage.token("JWT", json!({"iss": "https://other.test"}))] {
+        stage.answer("/userinfo", jwt("application/jwt", &token));
+        let response = stage.get("/userinfo").await;
+        assert_eq!(*response.body(), token, "what does not verify stays");
+        assert_eq!(field(response.headers(), "content-type"), Some("application/jwt"));
+    }
+}

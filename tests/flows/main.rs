@@ -10,9 +10,11 @@
 
 mod front_channel;
 mod hashes;
+mod jarm;
 mod jwt_responses;
 mod laundering;
 mod logout_relay;
+mod on_failure;
 mod restore;
 mod stage;
 mod twice;

@@ -133,7 +133,7 @@ impl Sidecar {
                     (self.jwks, self.fetched) = (provider.set(), now);
                 }
                 Decision::Resign(unsigned, _) => return unsigned.sign().unwrap(),
-                Decision::Pass(_) | Decision::Annotate(_) => return token.to_owned(),
+                _ => return token.to_owned(),
             }
         }
         token.to_owned()
