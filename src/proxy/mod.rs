@@ -22,6 +22,7 @@ mod headers;
 mod hygiene;
 #[cfg(feature = "in-memory")]
 pub mod in_memory;
+mod judge;
 mod listener;
 mod logout_relay;
 mod pool;

@@ -5,7 +5,7 @@ use super::inside;
 use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, ClientSecret, CompactJws, Hash, JwsError, Mac, VerificationKey};
-use crate::rules::claims::{self, Options};
+use crate::rules::claims::{self, Hashes, Options};
 use crate::rules::{Effect, Finding, Repaired};
 use std::sync::Arc;
 
@@ -180,7 +180,11 @@ impl Trust {
         }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
         let beside = token.beside();
-        let hashes = beside.hashes(signer.hash());
+        let hashes = if self.claims.want_hashes() {
+            beside.hashes(signer.hash())
+        } else {
+            Hashes::default()
+        };
         let mut repaired = claims::repair_beside(payload, &self.claims, &hashes, now)
             .map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());

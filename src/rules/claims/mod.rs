@@ -23,7 +23,7 @@ mod type_odd;
 mod verified_string;
 
 use super::layer::{self, Entry, Layer, Repaired, Unrepairable};
-use super::{Finding, Rule, Settings};
+use super::{Finding, Rule, Setting, Settings};
 use crate::json::{Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
@@ -84,6 +84,14 @@ pub struct Hashes {
     pub c_hash: Option<String>,
     /// Of the state (Financial-grade API 1.0 part 2 §5.1).
     pub s_hash: Option<String>,
+}
+
+impl Options {
+    /// True if some rule looks at what stands beside a token.
+    pub fn want_hashes(&self) -> bool {
+        let wants = |rule: &Rule| rule.setting(&self.settings) != Setting::Off;
+        wants(&hash_wrong::RULE) || wants(&at_hash_missing::RULE)
+    }
 }
 
 /// Every rule of this layer, in the order in which they are applied; last, those for header and signature.
