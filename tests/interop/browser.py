@@ -20,20 +20,24 @@ class Browser:
         self._http = http_session(ca_file)
 
     def sign_in(self, authorization_url: str, redirect_uri: str, user: User) -> dict[str, str]:
-        """Opens an authorization URL, signs in where asked, and returns what the callback was given."""
+        """Opens an authorization URL, signs in where asked, and returns what the callback was given in its query."""
+        return dict(parse_qsl(urlsplit(self.callback(authorization_url, redirect_uri, user)).query))
+
+    def callback(self, authorization_url: str, redirect_uri: str, user: User) -> str:
+        """The same; returns the whole URL of the callback."""
         page = self._open(authorization_url, redirect_uri)
         form = LoginForm.on(page)
         if form is not None:
             answer = self._http.post(form.action, data=form.filled_in_by(user), allow_redirects=False, timeout=_SECONDS)
             page = self._follow(answer, redirect_uri)
-        return _callback_parameters(page, redirect_uri)
+        return _callback(page, redirect_uri)
 
     def is_asked_to_sign_in(self, authorization_url: str, redirect_uri: str) -> bool:
         return LoginForm.on(self._open(authorization_url, redirect_uri)) is not None
 
     def sign_out(self, end_session_url: str, post_logout_redirect_uri: str) -> None:
         page = self._open(end_session_url, post_logout_redirect_uri)
-        _callback_parameters(page, post_logout_redirect_uri)
+        _callback(page, post_logout_redirect_uri)
 
     def _open(self, url: str, stop_at: str) -> requests.Response:
         return self._follow(self._http.get(url, allow_redirects=False, timeout=_SECONDS), stop_at)
@@ -77,7 +81,7 @@ class LoginForm(HTMLParser):
             self._names[attributes["type"]] = attributes["name"]
 
 
-def _callback_parameters(page: requests.Response, callback: str) -> dict[str, str]:
+def _callback(page: requests.Response, callback: str) -> str:
     location = page.headers.get("Location", "")
     assert location.startswith(callback), f"{page.status_code} instead of a redirect to {callback}: {page.text[:300]}"
-    return dict(parse_qsl(urlsplit(location).query))
+    return location

@@ -24,14 +24,24 @@ def missing() -> str | None:
 
 
 @contextmanager
-def running(folder: Path, upstream: str, external_url: str, port: int) -> Iterator[None]:
-    """kidstamp on `port` in front of `upstream`, with a bridge key of its own, until the block ends."""
+def running(
+    folder: Path, upstream: str, external_url: str, port: int, settings: str = "", key: str | None = None
+) -> Iterator[None]:
+    """kidstamp on `port` in front of `upstream`, with a bridge key of its own or with `key`, until the block ends.
+
+    `settings` become a configuration file beside the flags.
+    """
+    file = folder / "kidstamp.toml"
+    file.write_text(settings)
     keys = folder / "keys"
     admin_port = free_port()
-    _generate_key(keys)
+    if key is None:
+        _generate_key(keys)
+    else:
+        _mount_key(keys, key)
     process = Process(
         [
-            *(str(BINARY), "serve", "--upstream", upstream, "--external-url", external_url),
+            *(str(BINARY), "serve", "--config", str(file), "--upstream", upstream, "--external-url", external_url),
             *("--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin_port}", "--keys", str(keys)),
         ],
         log=folder / "kidstamp.log",
@@ -48,3 +58,10 @@ def _generate_key(keys: Path) -> None:
     command = [str(BINARY), "keys", "generate", "--dir", str(keys)]
     made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30, env=clean_environment())
     assert made.returncode == 0, f"kidstamp keys generate: {made.stderr}"
+
+
+def _mount_key(keys: Path, key: str) -> None:
+    keys.mkdir()
+    file = keys / "idp.pem"
+    file.write_text(key)
+    file.chmod(0o600)

@@ -138,6 +138,7 @@ class LemonLdap:
             "oidcServicePrivateKeySig": private_pem(self.signing_key),
             "oidcServicePublicKeySig": public_pem(self.signing_key),
             "oidcServiceKeyIdSig": self.signing_key_id,
+            "oidcServiceAllowHybridFlow": 1,
             "oidcRPMetaDataOptions": {client.client_id: _client_options(client) for client in self.clients},
             "oidcRPMetaDataExportedVars": {
                 client.client_id: {"email": "mail", "name": "cn", "preferred_username": "uid"}

@@ -93,6 +93,28 @@ def _jose_missing() -> str | None:
     return None if (_NODE_FOLDER / "node_modules/jose").is_dir() else "jose is not installed (tests/interop/setup)"
 
 
+def openid_client_missing() -> str | None:
+    if shutil.which("node") is None:
+        return "node is not installed"
+    installed = (_NODE_FOLDER / "node_modules/openid-client").is_dir()
+    return None if installed else "openid-client is not installed (tests/interop/setup)"
+
+
+def openid_client_hybrid(question: dict[str, str]) -> dict:
+    """What openid-client says to a hybrid authorization response; see `rps/openid_client_hybrid.mjs`."""
+    answer = subprocess.run(
+        ("node", str(_SCRIPTS / "openid_client_hybrid.mjs"), str(_NODE_FOLDER)),
+        check=False,
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        env=clean_environment(),
+    )
+    assert answer.returncode == 0, f"openid-client broke: {answer.stderr[-2000:]}"
+    return json.loads(answer.stdout)
+
+
 RELYING_PARTIES: tuple[RelyingParty, ...] = (
     LibraryRp("pyjwt", (sys.executable, str(_SCRIPTS / "pyjwt_quickstart.py")), lambda: None),
     LibraryRp("ruby-jwt", ("ruby", str(_SCRIPTS / "ruby_jwt_quickstart.rb")), _ruby_jwt_missing),

@@ -14,7 +14,7 @@ import tamper
 import tls_front
 from browser import Browser
 from oidc import Client, Provider, Tokens, payload_of
-from pem import new_rsa_key
+from pem import new_rsa_key, private_pem
 from processes import free_port
 
 # Never opened: the browser reads the redirect and stops.
@@ -70,14 +70,18 @@ def direct_lemonldap(folder: Path) -> Iterator[Stack]:
 
 
 @contextmanager
-def bridged_lemonldap(folder: Path, signing_key_id: str | None = None) -> Iterator[Stack]:
+def bridged_lemonldap(
+    folder: Path, signing_key_id: str | None = None, settings: str = "", same_key: bool = False
+) -> Iterator[Stack]:
     """RP → kidstamp → a hop that watches and forges → LemonLDAP."""
     port, hop_port = free_port(), free_port()
     external_url = f"http://127.0.0.1:{port}"
     with ExitStack() as parts:
         idp = parts.enter_context(lemonldap.running(folder, new_rsa_key(), CLIENTS, external_url, signing_key_id))
         wire = parts.enter_context(tamper.running(hop_port, idp.port))
-        parts.enter_context(kidstamp.running(folder, f"http://127.0.0.1:{hop_port}", external_url, port))
+        upstream = f"http://127.0.0.1:{hop_port}"
+        key = private_pem(idp.signing_key) if same_key else None
+        parts.enter_context(kidstamp.running(folder, upstream, external_url, port, settings, key))
         yield Stack(Provider(idp.issuer), idp, wire)
 
 
