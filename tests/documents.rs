@@ -235,3 +235,15 @@ fn every_room_is_on_the_map() {
         assert!(map.contains(&name), "ARCHITECTURE.md does not know src/{name}");
     }
 }
+
+/// The private half of an RSA key is used by one library only, in constant time (RUSTSEC-2023-0071).
+#[test]
+fn threat_46_no_second_implementation_of_rsa() {
+    let locked = read("Cargo.lock");
+    let banned = read("deny.toml");
+    assert!(locked.contains("name = \"aws-lc-rs\"\n"));
+    for name in ["rsa", "openssl", "p256", "ed25519-dalek"] {
+        assert!(!locked.contains(&format!("name = \"{name}\"\n")), "{name} is in Cargo.lock");
+        assert!(banned.contains(&format!("crate = \"{name}\"")), "{name} is not banned");
+    }
+}

@@ -238,7 +238,7 @@ mod tests {
     use crate::jose::Alg;
 
     #[test]
-    fn a_kid_is_written_as_a_string_or_not_at_all() {
+    fn threat_25_a_kid_is_written_as_a_string_or_not_at_all() {
         let value = |kid: &str| {
             let annotation = Annotation { kid: kid.to_owned(), alg: Alg::Rs256 };
             field_value(&annotation).unwrap().to_str().unwrap().to_owned()
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(value("a-B_9"), r#"verified; kid="a-B_9"; alg="RS256""#);
         assert_eq!(value(r#"a"\"#), r#"verified; kid="a\"\\"; alg="RS256""#);
         for kid in ["a\r\nSet-Cookie: x", "\u{1b}[31m", "é", "\u{7f}"] {
-            assert_eq!(value(kid), r#"verified; alg="RS256""#, "threat 25: {kid:?}");
+            assert_eq!(value(kid), r#"verified; alg="RS256""#, "{kid:?}");
         }
     }
 }

@@ -218,7 +218,7 @@ fn a_token_keeps_its_algorithm() {
 }
 
 #[test]
-fn the_lifetime_has_a_skew() {
+fn threat_40_the_lifetime_has_a_skew() {
     let key = SigningKey::generate(Alg::Es256).unwrap();
     let trust = trust("i", vec![trusted(key.public().clone(), Some("a"))]);
     let verify = |claims: &str, now: i64| {

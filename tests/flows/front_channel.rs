@@ -80,7 +80,7 @@ async fn threat_01_a_token_of_the_client_is_not_signed() {
 }
 
 #[tokio::test]
-async fn threat_33_34_what_is_no_token_of_the_provider_leaves_the_location_as_it_was() {
+async fn threat_33_what_is_no_token_of_the_provider_leaves_the_location_as_it_was() {
     let stage = Stage::start("").await;
     let token = stage.token("JWT", json!({}));
     let forged = format!("{}AA", &token[..token.len() - 2]);
@@ -96,6 +96,45 @@ async fn threat_33_34_what_is_no_token_of_the_provider_leaves_the_location_as_it
         let response = stage.get("/authorize").await;
         assert_eq!(location(&response), before);
         assert_eq!(field(response.headers(), "set-cookie"), None);
+    }
+}
+
+/// Scheme, authority and path of a redirect are the provider's alone, however much they look like something of ours.
+#[tokio::test]
+async fn threat_34_where_a_redirect_leads_never_changes() {
+    let stage = Stage::start("").await;
+    let token = stage.token("JWT", json!({}));
+    let upstream = stage.provider();
+    for place in [
+        "https://idp.test/cb",
+        "https://idp.test.evil/cb",
+        "https://idp.test@evil.test/cb",
+        "https://evil.test/https://idp.test/cb",
+        "https://idp.test:443/cb",
+        "https://IDP.TEST/cb",
+        "http://idp.test/cb",
+        "//idp.test/cb",
+        "//evil.test/cb",
+        "/\\evil.test/cb",
+        "https:evil.test",
+        "https:///evil.test",
+        "javascript:alert(1)//",
+        "data:text/html,x",
+        "myapp://cb",
+        "/relative/../cb",
+        "cb",
+        "",
+        upstream,
+        &format!("{upstream}.evil.test/cb"),
+        &format!("{}/cb", stage.kidstamp()),
+    ] {
+        for mark in ['?', '#'] {
+            let before = format!("{place}{mark}id_token={token}");
+            stage.answer("/authorize", redirect(&before));
+            let after = location(&stage.get("/authorize").await);
+            let new = after.strip_prefix(&format!("{place}{mark}id_token=")).unwrap();
+            assert_eq!(restore(new).as_ref(), Some(&token), "{place}");
+        }
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "the helpers of a test may fail as the test itself may"
 )]
 
+mod algorithms;
 mod front_channel;
 mod hashes;
 mod jarm;

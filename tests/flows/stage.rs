@@ -164,6 +164,12 @@ impl Stage {
         format!("{input}.{}", base64url::encode(signature))
     }
 
+    /// The provider's public key.
+    pub(crate) fn jwk(&self) -> String {
+        let set: Value = serde_json::from_str(&key_set(&self.key)).unwrap();
+        set["keys"][0].to_string()
+    }
+
     /// What kidstamp answers.
     pub(crate) async fn get(&self, target: &str) -> Response<String> {
         get(&format!("{}{target}", self.kidstamp)).await.unwrap()

@@ -180,3 +180,29 @@ async fn session_cookies() {
         assert_eq!(field(stage.asked(path).headers(), "cookie"), Some(sent.as_str()), "{path}");
     }
 }
+
+/// Keys and pointers to keys in a header are never believed, and go where the token is signed anew.
+#[tokio::test]
+async fn threat_21_keys_in_a_header() {
+    let stage = Stage::start("").await;
+    let other = Stage::start("").await;
+    let jwk = |stage: &Stage| stage.jwk();
+    let pointers = |jwk: &str| {
+        format!(
+            r#""jwk":{jwk},"jku":"http://127.0.0.1:9/jwks","x5u":"http://127.0.0.1:9/x","x5c":["AA=="],"x5t":"AA","x5t#S256":"AA""#
+        )
+    };
+    let forged =
+        other.token_with(&format!(r#"{{"alg":"RS256",{}}}"#, pointers(&jwk(&other))), json!({}));
+    let body = json!({"id_token": forged});
+    assert_eq!(token_response(&stage, &body).await, body, "signed by the key in its own header");
+    let good =
+        stage.token_with(&format!(r#"{{"alg":"RS256",{}}}"#, pointers(&jwk(&other))), json!({}));
+    let after = token_response(&stage, &json!({"id_token": good})).await;
+    let new = after["id_token"].as_str().unwrap();
+    assert!(stage.accepts(new).await);
+    let header = base64url::decode(new.split('.').next().unwrap()).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    let names: Vec<&String> = header.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["alg", "kid"]);
+}

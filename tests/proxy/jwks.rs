@@ -65,7 +65,7 @@ fn every_kid_is_a_string_and_stands_once_and_good_ones_stay() {
 }
 
 #[test]
-fn private_members_are_never_published() {
+fn threat_06_private_members_are_never_published() {
     let upstream = Upstream::start();
     upstream.publish(&[
         Key::idp().jwk(",\"d\":\"cHJpdmF0ZQ\",\"p\":\"cA\",\"kid\":\"leaked\""),

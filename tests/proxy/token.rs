@@ -27,7 +27,7 @@ fn a_token_without_kid_is_signed_anew_and_can_be_turned_back() {
 }
 
 #[test]
-fn every_other_byte_of_the_response_stays() {
+fn threat_24_every_other_byte_of_the_response_stays() {
     let upstream = Upstream::start();
     let original = tokens::id_token();
     upstream.issue(&original);
@@ -187,7 +187,7 @@ fn a_rotation_during_a_refresh_is_invisible_too() {
 }
 
 #[test]
-fn a_key_that_leaves_the_set_is_vouched_for_no_more() {
+fn threat_11_a_key_that_leaves_the_set_is_vouched_for_no_more() {
     let upstream = Upstream::start();
     let eager = "jwks.refresh_min = \"100ms\"\njwks.refresh_max = \"100ms\"";
     let sidecar = Sidecar::before(&upstream).with(eager).start();

@@ -55,7 +55,7 @@ fn no_id_token() {
 }
 
 #[test]
-fn duplicate_members() {
+fn threat_23_duplicate_members() {
     let token = tokens::id_token();
     assert_body_passes(
         &format!("{{\"id_token\":\"{token}\",\"id_token\":\"x\"}}"),
@@ -81,7 +81,7 @@ fn a_signature_of_another_token() {
 }
 
 #[test]
-fn another_issuer() {
+fn threat_03_another_issuer() {
     for issuer in ["https://evil.test", "https://idp.test/", "HTTPS://idp.test", ""] {
         let token = Key::idp().sign(PLAIN, &claims_with(issuer, now() + 60));
         assert_token_passes(&token, "issuer");
@@ -89,7 +89,7 @@ fn another_issuer() {
 }
 
 #[test]
-fn a_token_out_of_its_time() {
+fn threat_39_a_token_out_of_its_time() {
     assert_token_passes(
         &Key::idp().sign(PLAIN, &claims_with(tokens::ISSUER, now() - 61)),
         "expired",
@@ -176,7 +176,7 @@ fn chunks_that_are_cut_off() {
 
 /// A body that is longer than kidstamp buffers goes through as it is.
 #[test]
-fn a_response_over_the_limit() {
+fn threat_30_a_response_over_the_limit() {
     for announced in [true, false] {
         let upstream = Upstream::start();
         let token = tokens::id_token();

@@ -34,7 +34,7 @@ fn pocket_id_gets_its_kid_and_nothing_else() {
 
 /// The public vectors: what each broken key becomes.
 #[test]
-fn thumbprints() {
+fn threat_26_thumbprints() {
     let vectors: Json =
         serde_json::from_str(include_str!("../../../tests/fixtures/jwk/thumbprints.json")).unwrap();
     let mut seen = 0;
