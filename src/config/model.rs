@@ -74,6 +74,8 @@ pub struct Server {
     pub log_format: LogFormat,
     /// Whether each request is logged.
     pub log_requests: bool,
+    /// Whether HTTP/2 is offered to clients that speak TLS.
+    pub http2: bool,
     /// `[server.tls]`, if kidstamp ends TLS itself.
     pub tls: Option<ServerTls>,
     /// `[server.limits]`
@@ -139,6 +141,8 @@ pub struct Limits {
     pub connections: usize,
     /// Requests over one client connection.
     pub connection_requests: usize,
+    /// Requests at a time over one connection of HTTP/2.
+    pub http2_streams: usize,
     /// After this time a client connection ends with the request under way.
     pub connection_age: Duration,
     /// How long a client may pause within the body of a request.

@@ -35,6 +35,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
     let log_format = keys.setting("log_format", overrides.log_format.as_ref(), text, value::word);
     let requests = overrides.log_requests.as_ref();
     let log_requests = keys.setting("log_requests", requests, true, value::boolean);
+    let http2 = keys.setting("http2", None, true, value::boolean);
     let tls = server_tls::read(keys.child("tls"), overrides);
     let limits = limits(keys.child("limits"));
 
@@ -66,6 +67,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
         drain_timeout: drain_timeout?.value,
         log_format: log_format?.value,
         log_requests: log_requests?.value,
+        http2: http2?.value,
         tls: tls?,
         limits: limits?,
     })
@@ -116,6 +118,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     let connections = keys.setting("connections", None, 10_000, value::integer(1..=1_000_000));
     let connection_requests =
         keys.setting("connection_requests", None, 10_000, value::integer(1..=1_000_000_000));
+    let http2_streams = keys.setting("http2_streams", None, 100, value::integer(1..=65_535));
     let connection_age =
         keys.setting("connection_age", None, hour, value::duration(SHORTEST..=30 * DAY));
     let body_idle = keys.setting("body_idle", None, 30 * second, &brief);
@@ -136,6 +139,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         send_timeout: send_timeout?.value,
         connections: connections?.value,
         connection_requests: connection_requests?.value,
+        http2_streams: http2_streams?.value,
         connection_age: connection_age?.value,
         body_idle: body_idle?.value,
         rewritten_body_bytes: rewritten_body_bytes?.value,

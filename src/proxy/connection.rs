@@ -3,9 +3,11 @@
 use super::body::{Body, BrokenOff};
 use super::client::Client;
 use super::handle::handle;
+use super::http2;
+use super::http2_guard::FrameGuard;
 use super::stream::Watched;
-use super::tls::FrontTls;
-use super::watch::{UnderWay, Watch};
+use super::tls::{FrontTls, HTTP2};
+use super::watch::{Ending, UnderWay, Watch};
 use super::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
@@ -42,7 +44,11 @@ pub(super) async fn serve(
         return;
     };
     tls.introduce(stream.get_ref().1, &mut client);
-    serve_http1(stream, &worker, &Rc::new(client), &watch).await;
+    let client = Rc::new(client);
+    match stream.get_ref().1.alpn_protocol() {
+        Some(HTTP2) => serve_http2(FrameGuard::new(stream), worker, client, watch).await,
+        _ => serve_http1(stream, &worker, &client, &watch).await,
+    }
 }
 
 /// Ends TLS; `None` if the client would not.
@@ -90,6 +96,32 @@ pub(super) async fn serve_http1<S>(
     let connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
     let _ = watch.drive(connection, http1::Connection::graceful_shutdown).await;
+}
+
+async fn serve_http2<S>(stream: S, worker: Rc<Worker>, client: Rc<Client>, watch: Rc<Watch>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    watch.multiplex();
+    let builder = http2::builder(&worker.config.server.limits);
+    let service = {
+        let watch = Rc::clone(&watch);
+        service_fn(move |mut request: Request<Incoming>| {
+            let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
+            let (under_way, is_last) = watch.begin(&worker.config.server.limits);
+            if is_last {
+                watch.end(Ending::Gracefully);
+            }
+            async move {
+                http2::as_http1(&mut request);
+                let response = handle(&worker, request, &client).await;
+                Ok::<_, Infallible>(accounted(response, under_way))
+            }
+        })
+    };
+    let connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let _ =
+        watch.drive(connection, hyper::server::conn::http2::Connection::graceful_shutdown).await;
 }
 
 /// A response, under way until its body has been sent or given up.

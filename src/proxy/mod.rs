@@ -19,6 +19,8 @@ mod error;
 mod forward;
 mod handle;
 mod headers;
+mod http2;
+mod http2_guard;
 mod hygiene;
 #[cfg(feature = "in-memory")]
 pub mod in_memory;

@@ -71,7 +71,9 @@ pub struct Running {
 /// can be reached is not: it may start later.
 pub fn start(config: ValidConfig) -> Result<Running, StartError> {
     let config = Arc::new(config);
-    let tls = config.server.tls.as_ref().map(FrontTls::load).transpose()?.map(Arc::new);
+    let http2 = config.server.http2;
+    let tls = config.server.tls.as_ref().map(|tls| FrontTls::load(tls, http2));
+    let tls = tls.transpose()?.map(Arc::new);
     let connector =
         Connector::new(&config.upstream)?.with_max_head(config.server.limits.header_bytes);
     let runtime = tokio::runtime::Builder::new_current_thread()

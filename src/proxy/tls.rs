@@ -32,6 +32,9 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+/// How ALPN calls HTTP/2 (RFC 9113 §3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// Between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -84,6 +87,7 @@ pub enum FrontTlsError {
 #[derive(Debug)]
 pub(super) struct FrontTls {
     settings: ServerTls,
+    http2: bool,
     loaded: ArcSwap<Loaded>,
 }
 
@@ -100,9 +104,9 @@ struct Files(Vec<Option<Vec<u8>>>);
 
 impl FrontTls {
     /// Reads the files; what is wrong with them must stop the start.
-    pub(super) fn load(settings: &ServerTls) -> Result<Self, FrontTlsError> {
-        let loaded = ArcSwap::from_pointee(Loaded::read(settings)?);
-        Ok(Self { settings: settings.clone(), loaded })
+    pub(super) fn load(settings: &ServerTls, http2: bool) -> Result<Self, FrontTlsError> {
+        let loaded = ArcSwap::from_pointee(Loaded::read(settings, http2)?);
+        Ok(Self { settings: settings.clone(), http2, loaded })
     }
 
     /// How the next connection is greeted.
@@ -134,7 +138,7 @@ impl FrontTls {
             if files == self.loaded.load().files || refused.as_ref() == Some(&files) {
                 continue;
             }
-            refused = match Loaded::read(&self.settings) {
+            refused = match Loaded::read(&self.settings, self.http2) {
                 Ok(loaded) => {
                     self.loaded.store(Arc::new(loaded));
                     info!("the certificates towards clients were read again");
@@ -150,7 +154,7 @@ impl FrontTls {
 }
 
 impl Loaded {
-    fn read(settings: &ServerTls) -> Result<Self, FrontTlsError> {
+    fn read(settings: &ServerTls, http2: bool) -> Result<Self, FrontTlsError> {
         // Before the files are read: what changes in between is seen at the next look.
         let files = Files::digest(settings);
         let provider = Arc::new(provider::default_provider());
@@ -161,6 +165,9 @@ impl Loaded {
             .with_client_cert_verifier(client_verifier(settings, provider)?)
             .with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if http2 {
+            config.alpn_protocols.insert(0, HTTP2.to_vec());
+        }
         // Tickets need no memory here and no lock. Their keys begin anew with the files, so that no session
         // outlives the rule by which its client was let in.
         config.ticketer = provider::Ticketer::new()?;

@@ -170,6 +170,11 @@ impl Watch {
         self.under_way.get() > 0
     }
 
+    /// Between requests, other things may come than the head of the next one.
+    pub(super) fn multiplex(&self) {
+        self.multiplexed.set(true);
+    }
+
     /// Bytes came.
     pub(super) fn receive(&self) {
         self.received.set(true);

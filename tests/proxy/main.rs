@@ -16,6 +16,7 @@
 )]
 
 mod client;
+mod frames;
 mod gate;
 mod http1;
 mod process;
@@ -30,6 +31,7 @@ mod documents;
 mod faults;
 mod framing;
 mod hmac;
+mod http2;
 mod hygiene;
 mod jwks;
 mod key_sets;

@@ -135,6 +135,12 @@ impl Sidecar {
         self.listen
     }
 
+    /// Begins to stop it; the thread ends when it has.
+    pub(crate) fn stop(&mut self) -> thread::JoinHandle<()> {
+        let running = self.running.take().expect("it runs");
+        thread::spawn(move || running.stop())
+    }
+
     /// A new connection.
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.listen)

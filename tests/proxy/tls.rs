@@ -97,6 +97,22 @@ impl Tls {
         Client::over(Wire::Tls(Arc::new(Mutex::new(stream))))
     }
 
+    pub(crate) fn offering(mut self, protocols: &[&[u8]]) -> Self {
+        self.config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        self
+    }
+
+    /// For clients that are asynchronous.
+    pub(crate) async fn connect_async(
+        &self,
+        socket: tokio::net::TcpStream,
+        name: &str,
+    ) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(self.config.clone()));
+        connector.connect(name, socket).await.expect("a handshake")
+    }
+
     /// The certificate that a client of that name gets.
     fn certificate(&self, sidecar: &Sidecar, name: &str) -> Vec<u8> {
         // What is wrong with it is the client's business.
