@@ -70,6 +70,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// How long requests under way may then go on.
     pub drain_timeout: Duration,
+    /// How long tunnels may then go on.
+    pub drain_tunnels: Duration,
     /// The form of the log.
     pub log_format: LogFormat,
     /// Whether each request is logged.
@@ -137,6 +139,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may take none of what is sent to it.
     pub send_timeout: Duration,
+    /// How long nothing may move on a connection that was upgraded.
+    pub tunnel_idle: Duration,
     /// Client connections at a time, over all workers.
     pub connections: usize,
     /// Requests over one client connection.

@@ -31,6 +31,8 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
     let drain_delay = keys.setting("drain_delay", None, ZERO, value::duration(ZERO..=hour));
     let drain_timeout =
         keys.setting("drain_timeout", None, Duration::from_mins(5), value::duration(ZERO..=DAY));
+    let drain_tunnels =
+        keys.setting("drain_tunnels", None, Duration::from_secs(10), value::duration(ZERO..=DAY));
     let text = LogFormat::Text;
     let log_format = keys.setting("log_format", overrides.log_format.as_ref(), text, value::word);
     let requests = overrides.log_requests.as_ref();
@@ -65,6 +67,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
         trusted_proxies: trusted_proxies?.value,
         drain_delay: drain_delay?.value,
         drain_timeout: drain_timeout?.value,
+        drain_tunnels: drain_tunnels?.value,
         log_format: log_format?.value,
         log_requests: log_requests?.value,
         http2: http2?.value,
@@ -115,6 +118,8 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     let keep_alive =
         keys.setting("keep_alive", None, 75 * second, value::duration(SHORTEST..=hour));
     let send_timeout = keys.setting("send_timeout", None, 60 * second, &brief);
+    let tunnel_idle =
+        keys.setting("tunnel_idle", None, Duration::from_mins(5), value::duration(SHORTEST..=DAY));
     let connections = keys.setting("connections", None, 10_000, value::integer(1..=1_000_000));
     let connection_requests =
         keys.setting("connection_requests", None, 10_000, value::integer(1..=1_000_000_000));
@@ -137,6 +142,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         handshakes: handshakes?.value,
         keep_alive: keep_alive?.value,
         send_timeout: send_timeout?.value,
+        tunnel_idle: tunnel_idle?.value,
         connections: connections?.value,
         connection_requests: connection_requests?.value,
         http2_streams: http2_streams?.value,

@@ -3,6 +3,7 @@
 //! Made once for each connection, so that nothing has to be written anew for each request on it.
 
 use super::pool::Connection;
+use super::upgrade::Tunnel;
 use crate::upstream::Forwarding;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -26,6 +27,8 @@ pub(super) struct Client {
     pub(super) own_fields: Vec<(HeaderName, HeaderValue)>,
     /// The upstream connection on which this one's user is signed in (RFC 4559), while it is free.
     pub(super) bound: Cell<Option<Connection>>,
+    /// What the connection becomes once a 101 has been sent.
+    pub(super) tunnel: Cell<Option<Tunnel>>,
     /// The last `Forwarded` that was written, with the external origin that it speaks of.
     forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
 }
@@ -42,6 +45,7 @@ impl Client {
             tls_host: None,
             own_fields: Vec::new(),
             bound: Cell::default(),
+            tunnel: Cell::default(),
             forwarded: RefCell::default(),
         }
     }

@@ -93,9 +93,13 @@ pub(super) async fn serve_http1<S>(
             Ok::<_, Infallible>(accounted(response, under_way))
         }
     });
-    let connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
+    let end = watch.drive(Pin::new(&mut connection), http1::Connection::graceful_shutdown).await;
     // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
-    let _ = watch.drive(connection, http1::Connection::graceful_shutdown).await;
+    if let (Some(Ok(())), Some(tunnel)) = (end, client.tunnel.take()) {
+        let parts = connection.into_parts();
+        tunnel.run(parts.io.into_inner(), parts.read_buf, watch).await;
+    }
 }
 
 async fn serve_http2<S>(stream: S, worker: Rc<Worker>, client: Rc<Client>, watch: Rc<Watch>)

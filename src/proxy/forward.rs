@@ -6,6 +6,7 @@ use super::error::Refusal;
 use super::headers;
 use super::hygiene::origin_form;
 use super::trace::Trace;
+use super::upgrade::{self, Asked};
 use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap};
@@ -15,7 +16,8 @@ use tracing::warn;
 
 /// Sends `request` to the upstream; the error is why there is no response.
 ///
-/// `upload` tells whether it is the client's body that breaks, or is late.
+/// `upload` tells whether it is the client's body that breaks, or is late. With `can_upgrade`, the client may ask
+/// for another protocol.
 pub(super) async fn forward(
     worker: &Worker,
     mut request: Request<Body>,
@@ -23,6 +25,7 @@ pub(super) async fn forward(
     trace: &Trace,
     forwarding: Option<&Forwarding>,
     upload: Option<&Upload>,
+    can_upgrade: bool,
 ) -> Result<Response<Body>, Refusal> {
     if let Some(target) = origin_form(request.uri()) {
         *request.uri_mut() = target;
@@ -32,13 +35,21 @@ pub(super) async fn forward(
     if request.version() == Version::HTTP_10 {
         give_host(worker, request.headers_mut(), forwarding);
     }
+    let asked = if can_upgrade { Asked::of(&request) } else { None };
     *request.version_mut() = Version::HTTP_11;
     headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via, trace);
+    if let Some(asked) = asked.clone() {
+        asked.apply(request.headers_mut());
+    }
     match worker.pool.send(request, can_bind.then_some(client), upload).await {
-        // Nobody asked for another protocol: `Upgrade` is not passed on.
-        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            warn!(trace_id = %trace, "the upstream switched protocols unasked; its connection is closed");
-            Err(Refusal::BadGateway)
+        Ok((mut response, lease)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            let Some(agreed) = upgrade::begin(asked.as_ref(), &mut response, lease, client) else {
+                warn!(trace_id = %trace, "the upstream switched protocols unasked; its connection is closed");
+                return Err(Refusal::BadGateway);
+            };
+            headers::prepare_response(response.headers_mut());
+            upgrade::agree(response.headers_mut(), agreed);
+            Ok(response.map(|_| Body::Empty))
         }
         Ok((mut response, lease)) => {
             *response.version_mut() = Version::HTTP_11;

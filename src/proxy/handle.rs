@@ -205,8 +205,11 @@ impl Way<'_> {
         let forwarding =
             snapshot.map(|snapshot| &snapshot.forwarding).or(self.site.forwarding.as_ref());
         let request = Request::from_parts(parts, body);
-        forward::forward(worker, request, self.client, self.trace, forwarding, upload.as_deref())
-            .await
+        // What is read as a whole is no tunnel, and neither is what follows a body.
+        let can_upgrade = matches!(reading, Reading::No) && upload.is_none();
+        let (client, trace) = (self.client, self.trace);
+        let upload = upload.as_deref();
+        forward::forward(worker, request, client, trace, forwarding, upload, can_upgrade).await
     }
 }
 

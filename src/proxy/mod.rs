@@ -36,6 +36,7 @@ mod slots;
 mod stream;
 mod tls;
 mod trace;
+mod upgrade;
 mod vouch;
 mod watch;
 mod worker;

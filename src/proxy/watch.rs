@@ -36,6 +36,8 @@ enum Stage {
     Busy,
     /// Between requests.
     Idle,
+    /// No HTTP any more.
+    Tunnel,
 }
 
 /// One connection.
@@ -47,6 +49,8 @@ pub(super) struct Watch {
     stage_since: Cell<Duration>,
     /// Something came since then.
     received: Cell<bool>,
+    /// Something went since then.
+    sent: Cell<bool>,
     /// What comes between requests need not be the head of the next one.
     multiplexed: Cell<bool>,
     /// Since when a head has been on its way, as far as was seen.
@@ -79,12 +83,20 @@ pub(super) struct Watches {
     limits: Limits,
     /// When the worker is to end whatever goes on then.
     deadline: Cell<Option<Duration>>,
+    /// The same for tunnels.
+    tunnel_deadline: Cell<Option<Duration>>,
 }
 
 impl Watches {
     pub(super) fn new(limits: Limits) -> Self {
         let clock = Rc::new(Clock { start: Instant::now(), now: Cell::default() });
-        Self { clock, watches: RefCell::default(), limits, deadline: Cell::default() }
+        Self {
+            clock,
+            watches: RefCell::default(),
+            limits,
+            deadline: Cell::default(),
+            tunnel_deadline: Cell::default(),
+        }
     }
 
     /// A new connection.
@@ -96,6 +108,7 @@ impl Watches {
             stage: Cell::new(Stage::Greeting),
             stage_since: Cell::new(now),
             received: Cell::default(),
+            sent: Cell::default(),
             multiplexed: Cell::default(),
             head_since: Cell::default(),
             stalled_since: Cell::default(),
@@ -119,15 +132,19 @@ impl Watches {
         let limits = &self.limits;
         let shortest = limits.header_timeout.min(limits.handshake_timeout).min(limits.keep_alive);
         let shortest = shortest.min(limits.send_timeout).min(limits.connection_age);
+        let shortest = shortest.min(limits.tunnel_idle);
         (shortest / 4).clamp(Duration::from_millis(5), LONGEST_TICK)
     }
 
     /// Looks at every connection, and tells those to end that have to.
     pub(super) fn look(&self) {
         let now = self.clock.advance();
-        let is_over = self.deadline.get().is_some_and(|deadline| now >= deadline);
+        let is_past = |deadline: Option<Duration>| deadline.is_some_and(|deadline| now >= deadline);
+        let is_over = is_past(self.deadline.get());
+        let tunnels_are_over = is_past(self.tunnel_deadline.get());
         self.watches.borrow_mut().retain(|watch| {
             let Some(watch) = watch.upgrade() else { return false };
+            let is_over = is_over || (tunnels_are_over && watch.stage.get() == Stage::Tunnel);
             let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &self.limits) };
             if let Some(ending) = ending {
                 watch.end(ending);
@@ -136,10 +153,12 @@ impl Watches {
         });
     }
 
-    /// Tells every connection to end after what is under way, and after `grace` at once.
-    pub(super) fn end(&self, grace: Duration) {
+    /// Tells every connection to end after what is under way, and after `grace` at once; tunnels, which would never
+    /// end by themselves, after `tunnel_grace`.
+    pub(super) fn end(&self, grace: Duration, tunnel_grace: Duration) {
         let now = self.clock.advance();
         self.deadline.set(Some(now + grace));
+        self.tunnel_deadline.set(Some(now + tunnel_grace));
         for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
             watch.end(Ending::Gracefully);
         }
@@ -184,6 +203,7 @@ impl Watch {
     pub(super) fn send(&self, is_taken: bool) {
         if is_taken {
             self.stalled_since.set(None);
+            self.sent.set(true);
         } else if self.stalled_since.get().is_none() {
             self.stalled_since.set(Some(self.clock.now.get()));
         }
@@ -240,6 +260,17 @@ impl Watch {
         greeted
     }
 
+    /// Polls a tunnel; `None` if it has to end before.
+    pub(super) async fn tunnel<F: Future>(&self, passing: F) -> Option<F::Output> {
+        self.enter(Stage::Tunnel);
+        let mut passing = std::pin::pin!(passing);
+        std::future::poll_fn(|context| match self.poll_ending(context) {
+            Some(Ending::Now) => Poll::Ready(None),
+            _ => passing.as_mut().poll(context).map(Some),
+        })
+        .await
+    }
+
     /// How it has to end, if it has to; whoever asks is woken when that changes.
     fn poll_ending(&self, context: &Context<'_>) -> Option<Ending> {
         let ending = self.ending.get();
@@ -263,13 +294,16 @@ impl Watch {
         if self.stalled_since.get().is_some_and(|since| is_past(since, limits.send_timeout)) {
             return Some(Ending::Now);
         }
+        if self.stage.get() == Stage::Tunnel {
+            return self.judge_tunnel(now, limits);
+        }
         let since = self.stage_since.get();
         let is_busy = self.stage.get() == Stage::Busy;
         if !is_busy && self.ending.get().is_some() && is_past(self.told.get().max(since), PARTING) {
             return Some(Ending::Now);
         }
         match self.stage.get() {
-            Stage::Busy => {}
+            Stage::Busy | Stage::Tunnel => {}
             Stage::Greeting if is_past(since, limits.header_timeout) => return Some(Ending::Now),
             Stage::Handshake if is_past(since, limits.handshake_timeout) => {
                 return Some(Ending::Now);
@@ -286,6 +320,15 @@ impl Watch {
             Stage::Idle => {}
         }
         is_past(self.born, limits.connection_age).then_some(Ending::Gracefully)
+    }
+
+    /// A tunnel ends when nothing moves in either direction.
+    fn judge_tunnel(&self, now: Duration, limits: &Limits) -> Option<Ending> {
+        if self.received.take() | self.sent.take() {
+            self.stage_since.set(now);
+        }
+        let idle = now.saturating_sub(self.stage_since.get());
+        (idle >= limits.tunnel_idle).then_some(Ending::Now)
     }
 }
 

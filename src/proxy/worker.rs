@@ -131,7 +131,7 @@ async fn serve(
         }
     }
     drop((listener, waiting));
-    watches.end(server.drain_timeout);
+    watches.end(server.drain_timeout, server.drain_tunnels.min(server.drain_timeout));
     while !connections.is_empty() {
         tokio::select! {
             _ = connections.join_next() => {}

@@ -263,7 +263,7 @@ impl Connector {
         B: hyper::body::Body + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
@@ -273,7 +273,7 @@ impl Connector {
             .map_err(|error| ConnectError::Http { origin: self.origin.clone(), error })?;
         // How a connection ended is told to the request on it; an idle one may end at any time.
         tokio::task::spawn_local(async move {
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(sender)
     }

@@ -74,12 +74,13 @@ fn a_reset_becomes_502() {
 fn a_switch_of_protocols_that_nobody_asked_for_becomes_502() {
     let switch =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\nEVIL";
-    let pair = Pair::answering(Answer::raw(switch));
-    let mut client = pair.sidecar.client();
-    client
-        .send("GET /bad HTTP/1.1\r\nHost: idp.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n");
-    client.response().assert_refused(502, "upstream_failed");
-    pair.assert_next_is_clean();
+    for asked in ["", "Connection: Upgrade\r\nUpgrade: bar\r\n", "Upgrade: foo\r\n"] {
+        let pair = Pair::answering(Answer::raw(switch));
+        let mut client = pair.sidecar.client();
+        client.send(format!("GET /bad HTTP/1.1\r\nHost: idp.test\r\n{asked}\r\n"));
+        client.response().assert_refused(502, "upstream_failed");
+        pair.assert_next_is_clean();
+    }
 }
 
 #[test]

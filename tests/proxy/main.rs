@@ -48,6 +48,7 @@ mod streaming;
 mod tls;
 mod token;
 mod token_passes;
+mod upgrade;
 mod upstream_tls;
 
 pub(crate) use client::{Client, Response};
