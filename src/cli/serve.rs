@@ -5,7 +5,7 @@ use super::known_rules;
 use super::output::refuse;
 use super::signals::EndSignals;
 use crate::config::{self, LogFormat, ValidConfig};
-use crate::proxy;
+use crate::proxy::{self, Inherited};
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use tracing::{info, warn};
@@ -35,19 +35,17 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return refuse(&format!("can't receive signals: {error}")),
     };
-    let running = match proxy::start(config) {
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    let running = match proxy::start_on(config, inherited) {
         Ok(running) => running,
         Err(error) => return refuse(&error.to_string()),
     };
     let admin =
         running.admin().map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        admin,
-        upstream,
-        "listening on http://{}",
-        running.listen()
-    );
+    info!(version = env!("CARGO_PKG_VERSION"), admin, upstream, "listening on {}", running.url());
     runtime.block_on(signals.next());
     std::thread::spawn(move || {
         // Who asks twice does not want to wait for open requests.

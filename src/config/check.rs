@@ -23,7 +23,7 @@ use crate::token::{Mode, Modes};
 /// Runs every check.
 pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
     if let (Ok(server), Ok(read)) = (&sections.server, &sections.upstream) {
-        let own = [("listen", Some(server.listen)), ("admin", server.admin)];
+        let own = [("listen", server.listen.tcp()), ("admin", server.admin)];
         for (key, address) in own {
             if let Some(address) = address.filter(|address| leads_to(&read.upstream.url, *address))
             {

@@ -34,8 +34,8 @@ pub(crate) use duration::parse as parse_duration;
 pub use error::{ConfigError, Fault, Problem};
 pub use model::{
     CertificateFiles, Client, ClientAuth, ConfiguredMetadata, ContentType, Issuer, Jwks, KeySource,
-    Keys, Limits, LogFormat, OnFailure, Publish, Server, ServerTls, Timeouts, Tokens, Upstream,
-    ValidConfig, View,
+    Keys, Limits, Listen, LogFormat, OnFailure, Publish, Server, ServerTls, SocketMode, Timeouts,
+    Tokens, Upstream, ValidConfig, View,
 };
 pub use origin::{Origin, Scheme, UrlError};
 pub use overrides::{Override, Overrides};

@@ -3,6 +3,7 @@
 //! Nothing here can be wrong: there is no way to a [`ValidConfig`] but [`super::load`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -59,7 +60,11 @@ impl ValidConfig {
 #[derive(Clone, Debug)]
 pub struct Server {
     /// Where clients are served; port 0 takes a free one.
-    pub listen: SocketAddr,
+    pub listen: Listen,
+    /// The rights of a Unix socket that is listened on.
+    pub socket_mode: SocketMode,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Where health and metrics are served, if at all.
     pub admin: Option<SocketAddr>,
     /// Event loops, each on a thread of its own.
@@ -83,6 +88,39 @@ pub struct Server {
     /// `[server.limits]`
     pub limits: Limits,
 }
+
+/// Where clients are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// The IP address and the port, if it has such.
+    #[must_use]
+    pub const fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The rights of a file, as `chmod` takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketMode(pub u32);
 
 /// `[server.tls]`
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use http::Uri;
 use ipnet::IpNet;
 
 use super::duration;
+use super::model::{Listen, SocketMode};
 use super::origin::Origin;
 use super::value::{Member, Word};
 
@@ -62,6 +63,18 @@ impl Render for Duration {
 impl Render for SocketAddr {
     fn render(&self) -> String {
         quoted(&self.to_string())
+    }
+}
+
+impl Render for Listen {
+    fn render(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Render for SocketMode {
+    fn render(&self) -> String {
+        quoted(&format!("{:04o}", self.0))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::error::Reported;
-use super::model::{Limits, LogFormat, Server};
+use super::model::{Limits, Listen, LogFormat, Server, SocketMode};
 use super::overrides::Overrides;
 use super::place::Source;
 use super::reader::{Given, Section};
@@ -22,11 +22,17 @@ const fn loopback(port: u16) -> SocketAddr {
 
 /// `[server]`
 pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result<Server, Reported> {
-    let listen = keys.setting("listen", overrides.listen.as_ref(), loopback(8080), value::address);
+    let listen = {
+        let default = Listen::Tcp(loopback(8080));
+        keys.setting("listen", overrides.listen.as_ref(), default, value::listen)
+    };
+    let socket_mode = keys.setting("socket_mode", None, SocketMode(0o660), value::socket_mode);
+    let proxy_protocol = keys.setting("proxy_protocol", None, false, value::boolean);
     let off = value::address_or_off;
     let admin = keys.setting("admin", overrides.admin.as_ref(), Some(loopback(9180)), off);
     let workers = workers(&mut keys);
     let trusted_proxies = trusted_proxies(&mut keys);
+    no_one_to_speak_for_others(&mut keys, &listen, &proxy_protocol, &trusted_proxies);
     let hour = Duration::from_hours(1);
     let drain_delay = keys.setting("drain_delay", None, ZERO, value::duration(ZERO..=hour));
     let drain_timeout =
@@ -43,7 +49,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
 
     let clash = match (&listen, &admin) {
         (Ok(listen), Ok(Given { value: Some(admin), source })) => {
-            overlap(listen.value, *admin).then(|| {
+            listen.value.tcp().is_some_and(|tcp| overlap(tcp, *admin)).then(|| {
                 let message = format!(
                     "server.admin = \"{admin}\" takes the address of server.listen = \"{}\"; \
                      give it another port, or write \"off\"",
@@ -62,6 +68,8 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
     }
     Ok(Server {
         listen: listen?.value,
+        socket_mode: socket_mode?.value,
+        proxy_protocol: proxy_protocol?.value,
         admin: admin?.value,
         workers: workers?,
         trusted_proxies: trusted_proxies?.value,
@@ -87,6 +95,24 @@ fn trusted_proxies(keys: &mut Section<'_, '_>) -> Result<Given<Vec<IpNet>>, Repo
         keys.reader.warn(&given.source, message);
     }
     Ok(given)
+}
+
+/// The PROXY protocol is for trusted proxies, and for whoever may write to a Unix socket.
+fn no_one_to_speak_for_others(
+    keys: &mut Section<'_, '_>,
+    listen: &Result<Given<Listen>, Reported>,
+    proxy_protocol: &Result<Given<bool>, Reported>,
+    trusted: &Result<Given<Vec<IpNet>>, Reported>,
+) {
+    if let (Ok(listen), Ok(Given { value: true, source }), Ok(trusted)) =
+        (listen, proxy_protocol, trusted)
+        && listen.value.tcp().is_some()
+        && trusted.value.is_empty()
+    {
+        let message = "server.proxy_protocol = true lets in nobody but server.trusted_proxies, of which \
+                       there are none; name the networks of your proxies";
+        keys.reader.problems.conflict(source, message);
+    }
 }
 
 /// Whether two listeners can't stand side by side.

@@ -141,7 +141,7 @@ fn flags_win_over_the_environment_over_the_file() {
         ..Overrides::default()
     };
     let config = from_text(&text, &overrides).unwrap();
-    assert_eq!(config.server.listen.port(), 3);
+    assert_eq!(config.server.listen.tcp().unwrap().port(), 3);
     assert_eq!(config.server.admin.unwrap().port(), 2);
     assert!(!config.server.log_requests);
     assert_eq!(config.upstream.url.to_string(), "https://other.internal:8443");

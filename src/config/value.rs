@@ -17,6 +17,7 @@ use toml::de::DeValue;
 use super::duration;
 use super::error::nearest;
 use super::file::File;
+use super::model::{Listen, SocketMode};
 use super::origin::{Origin, UrlError, parse_url};
 use crate::jose::base64url;
 use crate::json;
@@ -150,12 +151,31 @@ pub(super) fn word<T: Word>(input: Input<'_>) -> Result<T, Refusal> {
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\", \
      \"[::1]:8080\" or \"0.0.0.0:8080\" (port 0 takes a free one)";
 
-/// The address of a listener.
-pub(super) fn address(input: Input<'_>) -> Result<SocketAddr, Refusal> {
-    input
-        .text("127.0.0.1:8080")?
-        .parse()
-        .map_err(|_| format!("is not an address to listen on; {ADDRESS}").into())
+/// Where clients are served: an address, or a Unix socket as nginx writes it.
+pub(super) fn listen(input: Input<'_>) -> Result<Listen, Refusal> {
+    let text = input.text("127.0.0.1:8080")?;
+    match text.strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') && !path.contains('\0') => {
+            Ok(Listen::Unix(PathBuf::from(path)))
+        }
+        Some(_) => Err("is not a Unix socket; write unix: and an absolute path, such as \
+                        \"unix:/run/kidstamp/kidstamp.sock\""
+            .into()),
+        None => text.parse().map(Listen::Tcp).map_err(|_| {
+            format!("is not an address to listen on; {ADDRESS}, or \"unix:/PATH\"").into()
+        }),
+    }
+}
+
+/// The rights of a Unix socket.
+pub(super) fn socket_mode(input: Input<'_>) -> Result<SocketMode, Refusal> {
+    let text = input.text("0660")?;
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| is_octal && *mode <= 0o777)
+        .map(SocketMode)
+        .ok_or_else(|| "is not the mode of a file; write octal digits such as \"0660\"".into())
 }
 
 /// The address of a listener that one can do without.

@@ -16,7 +16,8 @@ const MOST_HOPS: usize = 32;
 
 /// A client connection, seen from its requests.
 pub(super) struct Client {
-    address: IpAddr,
+    /// `None` for one that comes over a Unix socket.
+    address: Option<IpAddr>,
     /// The address as `X-Forwarded-For` has it.
     text: HeaderValue,
     /// True for a proxy that may say for whom it asks.
@@ -35,12 +36,14 @@ pub(super) struct Client {
 
 impl Client {
     /// For a connection from `address`.
-    pub(super) fn new(address: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+    pub(super) fn new(address: Option<SocketAddr>, trusted_proxies: &[IpNet]) -> Self {
         // A socket for both families writes the older one's addresses as ::ffff:192.0.2.7.
-        let address = address.ip().to_canonical();
+        let address = address.map(|address| address.ip().to_canonical());
         Self {
-            text: value(&address.to_string()),
-            is_trusted: trusted_proxies.iter().any(|network| network.contains(&address)),
+            text: value(&node_name(address)),
+            is_trusted: address.is_some_and(|address| {
+                trusted_proxies.iter().any(|network| network.contains(&address))
+            }),
             address,
             tls_host: None,
             own_fields: Vec::new(),
@@ -117,20 +120,24 @@ impl Hops {
 
     fn followed_by(
         self,
-        peer: IpAddr,
+        peer: Option<IpAddr>,
         forwarding: Option<&Forwarding>,
     ) -> (HeaderValue, HeaderValue) {
         let mut list = self.0.join(", ");
         if !list.is_empty() {
             list.push_str(", ");
         }
-        list.push_str(&peer.to_string());
+        list.push_str(&node_name(peer));
         (value(&list), write_forwarded(&self.0, peer, forwarding))
     }
 }
 
 /// RFC 7239 §4: an element for each hop; the last one, kidstamp's own, says under which origin it is known.
-fn write_forwarded(hops: &[String], peer: IpAddr, forwarding: Option<&Forwarding>) -> HeaderValue {
+fn write_forwarded(
+    hops: &[String],
+    peer: Option<IpAddr>,
+    forwarding: Option<&Forwarding>,
+) -> HeaderValue {
     let mut text = String::new();
     for hop in hops {
         // An address of IPv6 and one with a port need quotes and brackets (§6).
@@ -140,10 +147,15 @@ fn write_forwarded(hops: &[String], peer: IpAddr, forwarding: Option<&Forwarding
         }
         text.push_str(", ");
     }
-    text.push_str(&for_parameter(peer));
+    // RFC 7239 §6.2
+    text.push_str(&peer.map_or_else(|| "for=unknown".to_owned(), for_parameter));
     let external = forwarding.and_then(|forwarding| forwarding.forwarded().to_str().ok());
     text.push_str(external.unwrap_or_default());
     value(&text)
+}
+
+fn node_name(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 fn for_parameter(address: IpAddr) -> String {
@@ -235,7 +247,7 @@ mod tests {
     fn the_way_is_written_in_both_fields() {
         let forwarding = Forwarding::new(&Origin::parse("https://sso.test:8443").unwrap());
         let written = |peer: &str, trusted: &str, before: Option<&[&str]>| {
-            let client = Client::new(peer.parse().unwrap(), &[trusted.parse().unwrap()]);
+            let client = Client::new(Some(peer.parse().unwrap()), &[trusted.parse().unwrap()]);
             let mut headers = HeaderMap::new();
             let before =
                 before.map(|hops| Hops(hops.iter().map(|hop| (*hop).to_owned()).collect()));

@@ -5,8 +5,10 @@ use super::client::Client;
 use super::handle::handle;
 use super::http2;
 use super::http2_guard::FrameGuard;
+use super::proxy_protocol::{self, Source};
 use super::stream::Watched;
 use super::tls::{FrontTls, HTTP2};
+use super::transport::Transport;
 use super::watch::{Ending, UnderWay, Watch};
 use super::worker::Worker;
 use bytes::Bytes;
@@ -18,29 +20,40 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use tracing::debug;
 
 /// Serves the connection to its end.
-pub(super) async fn serve(
-    socket: TcpStream,
-    address: SocketAddr,
-    worker: Rc<Worker>,
-    watch: Rc<Watch>,
-) {
-    // Answers must not wait for a full segment; without the option they are late, but right.
-    let _ = socket.set_nodelay(true);
-    let mut client = Client::new(address, &worker.config.server.trusted_proxies);
+pub(super) async fn serve(mut transport: Transport, worker: Rc<Worker>, watch: Rc<Watch>) {
+    transport.send_at_once();
+    let server = &worker.config.server;
+    let mut address = transport.peer();
+    if server.proxy_protocol {
+        // Whoever may write to a Unix socket was let in by its rights.
+        let peer = Client::new(address, &server.trusted_proxies);
+        if address.is_some() && !peer.is_trusted() {
+            return;
+        }
+        match watch.greet(proxy_protocol::read(&mut transport)).await {
+            Some(Ok(Source::Client(client))) => address = Some(client),
+            Some(Ok(Source::Itself)) => {}
+            Some(Err(error)) => {
+                debug!("a proxy was cut off: {error}");
+                return;
+            }
+            None => return,
+        }
+    }
+    let mut client = Client::new(address, &server.trusted_proxies);
     let Some(tls) = &worker.tls else {
-        let stream = Watched::new(socket, Rc::clone(&watch));
+        let stream = Watched::new(transport, Rc::clone(&watch));
         return serve_http1(stream, &worker, &Rc::new(client), &watch).await;
     };
-    let Some(Some(stream)) = watch.greet(handshake(tls, socket, &worker, &watch)).await else {
+    let Some(Some(stream)) = watch.greet(handshake(tls, transport, &worker, &watch)).await else {
         return;
     };
     tls.introduce(stream.get_ref().1, &mut client);
@@ -54,15 +67,15 @@ pub(super) async fn serve(
 /// Ends TLS; `None` if the client would not.
 async fn handshake(
     tls: &FrontTls,
-    socket: TcpStream,
+    transport: Transport,
     worker: &Worker,
     watch: &Rc<Watch>,
-) -> Option<TlsStream<Watched<TcpStream>>> {
+) -> Option<TlsStream<Watched<Transport>>> {
     // Who connects and says nothing takes no place from those who do.
-    socket.peek(&mut [0]).await.ok()?;
+    transport.has_bytes().await.ok()?;
     let _place = worker.handshakes.acquire().await.ok()?;
     watch.shake_hands();
-    let stream = Watched::new(socket, Rc::clone(watch));
+    let stream = Watched::new(transport, Rc::clone(watch));
     // Whatever is wrong is between the client and its certificates or versions: there is nobody here to tell.
     tls.acceptor().accept(stream).await.ok()
 }

@@ -99,7 +99,7 @@ impl Proxy {
         self.runtime.block_on(async {
             let served = tokio::task::spawn_local(async move {
                 let address = SocketAddr::from(([192, 0, 2, 1], 1024));
-                let client = Client::new(address, &worker.config.server.trusted_proxies);
+                let client = Client::new(Some(address), &worker.config.server.trusted_proxies);
                 let stream = Watched::new(far, Rc::clone(&watch));
                 serve_http1(stream, &worker, &Rc::new(client), &watch).await;
             });

@@ -1,17 +1,17 @@
 //! Starting and stopping: threads, sockets, and the background.
 
 use super::drain::{Drain, Phase};
-use super::listener;
+use super::listener::{self, Inherited, Listener, SocketFile};
 use super::logout_relay::Relay;
 use super::tls::{FrontTls, FrontTlsError};
 use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
-use crate::config::ValidConfig;
+use crate::config::{Listen, ValidConfig};
 use crate::jose::base64url;
 use crate::upstream::{Background, Connector, PrepareError, Refresher, TlsError};
 use aws_lc_rs::digest;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use tokio::sync::{Semaphore, oneshot};
@@ -25,7 +25,7 @@ pub enum StartError {
     #[error("can't listen on {address}: {error}{}", hint(error))]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: Listen,
         /// Why.
         error: io::Error,
     },
@@ -57,12 +57,57 @@ fn hint(error: &io::Error) -> &'static str {
 /// A kidstamp that serves.
 #[derive(Debug)]
 pub struct Running {
-    listen: SocketAddr,
+    listen: Listen,
+    is_tls: bool,
     admin: Option<SocketAddr>,
+    _socket_file: Option<SocketFile>,
     drain: Drain,
     config: Arc<ValidConfig>,
     workers: Vec<JoinHandle<()>>,
     background: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+/// What clients are served on.
+struct Bound {
+    listeners: Vec<Listener>,
+    address: Listen,
+    /// Goes when the process does.
+    file: Option<SocketFile>,
+}
+
+impl Bound {
+    fn new(config: &ValidConfig, inherited: &mut Inherited) -> Result<Self, StartError> {
+        let server = &config.server;
+        let workers = server.workers.get();
+        let listen = |error| StartError::Listen { address: server.listen.clone(), error };
+        if let Some(listeners) = inherited.listeners(workers).map_err(listen)? {
+            let address = listeners.first().and_then(Listener::address);
+            let address = address.unwrap_or_else(|| server.listen.clone());
+            info!("the socket for clients was bound before: {address}");
+            return Ok(Self { listeners, address, file: None });
+        }
+        let bound = listener::bind(&server.listen, server.socket_mode.0, workers);
+        let (listeners, file) = bound.map_err(listen)?;
+        // The port may have been 0; the path is as it was named.
+        let address = match &server.listen {
+            Listen::Tcp(_) => listeners.first().and_then(Listener::address),
+            Listen::Unix(_) => None,
+        };
+        let address = address.unwrap_or_else(|| server.listen.clone());
+        Ok(Self { listeners, address, file })
+    }
+}
+
+fn bind_admin(
+    config: &ValidConfig,
+    inherited: &mut Inherited,
+) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = config.server.admin else { return Ok(None) };
+    let listen = |error| StartError::Listen { address: Listen::Tcp(address), error };
+    if let Some(listener) = inherited.admin().map_err(listen)? {
+        return Ok(Some(listener));
+    }
+    Ok(listener::bind_tcp(address, 1).map_err(listen)?.pop())
 }
 
 /// Starts kidstamp on threads of its own.
@@ -70,6 +115,11 @@ pub struct Running {
 /// Everything that can be wrong with addresses, keys and certificates is an error here. Whether the provider
 /// can be reached is not: it may start later.
 pub fn start(config: ValidConfig) -> Result<Running, StartError> {
+    start_on(config, Inherited::default())
+}
+
+/// The same, on sockets that were bound before.
+pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running, StartError> {
     let config = Arc::new(config);
     let http2 = config.server.http2;
     let tls = config.server.tls.as_ref().map(|tls| FrontTls::load(tls, http2));
@@ -80,21 +130,11 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Thread)?;
-    let (listeners, admin_listener) = {
+    let (bound, admin_listener) = {
         let _entered = runtime.enter();
-        let bind = |address, count| {
-            listener::bind(address, count).map_err(|error| StartError::Listen { address, error })
-        };
-        let listeners = bind(config.server.listen, config.server.workers.get())?;
-        let admin = config.server.admin.map(|address| bind(address, 1)).transpose()?;
-        (listeners, admin.and_then(|mut listeners| listeners.pop()))
+        (Bound::new(&config, &mut inherited)?, bind_admin(&config, &mut inherited)?)
     };
-    let address_of = |listener: &std::net::TcpListener| listener.local_addr();
-    let listen = listeners
-        .first()
-        .and_then(|listener| address_of(listener).ok())
-        .unwrap_or(config.server.listen);
-    let admin_address = admin_listener.as_ref().and_then(|listener| address_of(listener).ok());
+    let admin_address = admin_listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let drain = Drain::new();
     let refresher = Arc::new(Refresher::new(&config));
@@ -116,8 +156,10 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
         }),
     };
     let mut running = Running {
-        listen,
+        listen: bound.address,
+        is_tls: tls.is_some(),
         admin: admin_address,
+        _socket_file: bound.file,
         drain,
         config,
         workers: Vec::new(),
@@ -137,7 +179,7 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
         });
     })?;
     running.background = Some((stop, background));
-    for (index, listener) in listeners.into_iter().enumerate() {
+    for (index, listener) in bound.listeners.into_iter().enumerate() {
         let equipment = Equipment {
             config: Arc::clone(&running.config),
             refresher: Arc::clone(&refresher),
@@ -178,8 +220,17 @@ pub(super) fn via_name(config: &ValidConfig) -> String {
 
 impl Running {
     /// Where clients are served.
-    pub fn listen(&self) -> SocketAddr {
-        self.listen
+    pub fn listen(&self) -> &Listen {
+        &self.listen
+    }
+
+    /// The same as a URL would have it.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        match &self.listen {
+            Listen::Tcp(address) => format!("{scheme}://{address}"),
+            Listen::Unix(_) => format!("{scheme}+{}", self.listen),
+        }
     }
 
     /// Where health and metrics are served, if at all.

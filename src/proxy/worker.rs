@@ -3,7 +3,7 @@
 use super::connection;
 use super::deadline::Deadlines;
 use super::drain::Draining;
-use super::listener::accept;
+use super::listener::{Accepting, Listener, accept, accept_at_once};
 use super::logout_relay::Relay;
 use super::pool::Pool;
 use super::tls::FrontTls;
@@ -15,9 +15,8 @@ use crate::upstream::{Connector, Refresher};
 use http::HeaderValue;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -81,7 +80,7 @@ impl Equipment {
 }
 
 /// Serves `listener` on this thread until the drain is over.
-pub(super) fn run(listener: std::net::TcpListener, equipment: Equipment) -> std::io::Result<()> {
+pub(super) fn run(listener: Listener, equipment: Equipment) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // For signatures, of which the semaphore allows as many at once as there are cores, and look-ups of names.
@@ -89,7 +88,7 @@ pub(super) fn run(listener: std::net::TcpListener, equipment: Equipment) -> std:
         .build_local(LocalOptions::default())?;
     let (worker, seats, draining) = equipment.worker();
     runtime.block_on(async move {
-        let listener = TcpListener::from_std(listener)?;
+        let listener = listener.into_accepting()?;
         serve(listener, worker, seats, draining).await;
         Ok(())
     })
@@ -97,7 +96,7 @@ pub(super) fn run(listener: std::net::TcpListener, equipment: Equipment) -> std:
 
 /// Accepts and serves connections until the drain is over.
 async fn serve(
-    listener: TcpListener,
+    listener: Accepting,
     worker: Rc<Worker>,
     seats: Arc<Semaphore>,
     mut draining: Draining,
@@ -118,19 +117,22 @@ async fn serve(
             // Keeps the set of finished connections empty.
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             seat = Arc::clone(&seats).acquire_owned(), if waiting.is_some() => {
-                if let (Ok(seat), Some((socket, address))) = (seat, waiting.take()) {
+                if let (Ok(seat), Some(transport)) = (seat, waiting.take()) {
                     let connection =
-                        connection::serve(socket, address, Rc::clone(&worker), watches.add());
-                    connections.spawn_local(async move {
-                        connection.await;
-                        drop(seat);
-                    });
+                        connection::serve(transport, Rc::clone(&worker), watches.add());
+                    connections.spawn_local(seated(connection, seat));
                 }
             }
             accepted = accept(&listener), if waiting.is_none() => waiting = Some(accepted),
         }
     }
-    drop((listener, waiting));
+    // Whoever has connected already does not find a closed door.
+    while let Some(transport) = waiting.take().or_else(|| accept_at_once(&listener)) {
+        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { break };
+        let connection = connection::serve(transport, Rc::clone(&worker), watches.add());
+        connections.spawn_local(seated(connection, seat));
+    }
+    drop(listener);
     watches.end(server.drain_timeout, server.drain_tunnels.min(server.drain_timeout));
     while !connections.is_empty() {
         tokio::select! {
@@ -139,4 +141,8 @@ async fn serve(
         }
     }
     deadlines.abort();
+}
+
+async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermit) {
+    connection.await;
 }

@@ -37,6 +37,7 @@ mod jwks;
 mod key_sets;
 mod lifecycle;
 mod limits;
+mod listeners;
 mod pass_through;
 mod profiles;
 mod restore;

@@ -5,6 +5,7 @@ use crate::gate::eventually;
 use crate::sidecar::ask_admin;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -20,12 +21,26 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `kidstamp` with these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kidstamp"));
+        command.args(arguments).stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// The same, with a socket that is bound already, as systemd hands it over. The shell makes it the third
+    /// descriptor, and becomes the program: so it knows the number of the process.
+    pub(crate) fn start_on(socket: impl Into<OwnedFd>, arguments: &[&str]) -> Self {
+        let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_kidstamp")]).args(arguments);
+        command.stdin(Stdio::from(socket.into()));
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_kidstamp"))
-            .args(arguments)
+        let child = command
             .env_clear()
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -48,7 +63,7 @@ impl Process {
     fn address(&self, after: &[&str]) -> SocketAddr {
         eventually("kidstamp says where it listens", || {
             let log = self.log();
-            let line = log.lines().find(|line| line.contains("listening on http://"))?;
+            let line = log.lines().find(|line| line.contains("listening on http"))?;
             let (_, rest) = after.iter().find_map(|after| line.split_once(after))?;
             let end = rest.find(|sign: char| !sign.is_ascii_digit() && !matches!(sign, '.' | ':'));
             rest[..end.unwrap_or(rest.len())].parse().ok()

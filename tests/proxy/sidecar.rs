@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     upstream: SocketAddr,
     name: Option<&'static str>,
     scheme: &'static str,
+    listen: String,
     folder: TempDir,
 }
 
@@ -58,6 +59,12 @@ impl Setup {
         self
     }
 
+    /// Somewhere else than on a free port.
+    pub(crate) fn listening(mut self, listen: &str) -> Self {
+        self.listen = listen.to_owned();
+        self
+    }
+
     /// Another bridge key than usual.
     pub(crate) fn with_key(mut self, key: &Key) -> Self {
         self.key = Some(key.pem());
@@ -78,8 +85,9 @@ impl Setup {
             |name| format!("{name}:{}", self.upstream.port()),
         );
         let text = format!(
-            "server.listen = \"127.0.0.1:0\"\nserver.admin = \"127.0.0.1:0\"\n{workers}\n\
+            "server.listen = \"{}\"\nserver.admin = \"127.0.0.1:0\"\n{workers}\n\
              upstream.url = \"{}://{}\"\n{}\n{}",
+            self.listen,
             self.scheme,
             upstream,
             self.settings,
@@ -108,7 +116,9 @@ impl Setup {
         let config = config::load(&overrides, &rules).expect("a valid configuration");
         let running = proxy::start(config).expect("kidstamp starts");
         let admin = running.admin().expect("an admin address");
-        Sidecar { listen: running.listen(), admin, running: Some(running), _folder: folder }
+        // Tests of Unix sockets know their path.
+        let listen = running.listen().tcp().unwrap_or(admin);
+        Sidecar { listen, admin, running: Some(running), _folder: folder }
     }
 }
 
@@ -126,6 +136,7 @@ impl Sidecar {
             upstream,
             name: None,
             scheme: "http",
+            listen: "127.0.0.1:0".to_owned(),
             folder: tempfile::tempdir().unwrap(),
         }
     }

@@ -113,6 +113,13 @@ impl Tls {
         connector.connect(name, socket).await.expect("a handshake")
     }
 
+    /// Over a socket on which something was sent before.
+    pub(crate) fn over(&self, socket: std::net::TcpStream, name: &str) -> Client {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = ClientConnection::new(Arc::new(self.config.clone()), name).unwrap();
+        Client::over(Wire::Tls(Arc::new(Mutex::new(StreamOwned::new(connection, socket)))))
+    }
+
     /// The certificate that a client of that name gets.
     fn certificate(&self, sidecar: &Sidecar, name: &str) -> Vec<u8> {
         // What is wrong with it is the client's business.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
@@ -9,6 +10,7 @@ use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 #[derive(Clone)]
 pub(crate) enum Wire {
     Plain(Arc<TcpStream>),
+    Unix(Arc<UnixStream>),
     Tls(Arc<Mutex<StreamOwned<ClientConnection, TcpStream>>>),
 }
 
@@ -17,6 +19,7 @@ impl Wire {
     pub(crate) fn finish(&self) {
         let _ = match self {
             Self::Plain(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
             Self::Tls(stream) => {
                 let mut stream = stream.lock().unwrap();
                 stream.conn.send_close_notify();
@@ -36,6 +39,7 @@ impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.as_ref().read(buffer),
+            Self::Unix(stream) => stream.as_ref().read(buffer),
             Self::Tls(stream) => stream.lock().unwrap().read(buffer),
         }
     }
@@ -45,6 +49,7 @@ impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.as_ref().write(bytes),
+            Self::Unix(stream) => stream.as_ref().write(bytes),
             Self::Tls(stream) => stream.lock().unwrap().write(bytes),
         }
     }
@@ -52,6 +57,7 @@ impl Write for Wire {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.as_ref().flush(),
+            Self::Unix(stream) => stream.as_ref().flush(),
             Self::Tls(stream) => stream.lock().unwrap().flush(),
         }
     }
