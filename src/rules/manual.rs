@@ -49,6 +49,7 @@ const FILES: &[&str] = &[
     include_str!("jwks/integer_spelling.rs"),
     include_str!("jwks/key_ops_not_array.rs"),
     include_str!("jwks/key_twice.rs"),
+    include_str!("jwks/keys_missing.rs"),
     include_str!("jwks/keys_not_array.rs"),
     include_str!("jwks/kid_duplicate.rs"),
     include_str!("jwks/kid_empty.rs"),

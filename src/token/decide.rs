@@ -44,6 +44,16 @@ pub struct Decided {
     pub findings: Vec<Finding>,
 }
 
+impl Bridge {
+    /// The key that signs in the place of a client's secret: of the algorithm that is wished for, or else of the one
+    /// that relying parties know best; always with the same hash function.
+    pub fn instead_of(&self, mac: Mac) -> Option<&Arc<BridgeKey>> {
+        let wished = self.instead_of_mac.map_or(BY_COMMON_USE.to_vec(), |alg| vec![alg]);
+        let mut candidates = wished.into_iter().filter(|alg| alg.hash() == mac.hash());
+        candidates.find_map(|alg| self.keys.iter().find(|key| key.alg() == alg))
+    }
+}
+
 /// What happens to one token.
 #[derive(Debug)]
 pub enum Decision {
@@ -226,10 +236,7 @@ fn decide_on_mac(bridge: &Bridge, mode: Mode, verified: &VerifiedToken<'_>, mac:
     if mode == Mode::Annotate {
         return Decision::Pass(PassReason::Unpublished);
     }
-    let fits = |alg: &Alg| alg.hash() == mac.hash();
-    let wanted = bridge.instead_of_mac.map_or(BY_COMMON_USE.to_vec(), |alg| vec![alg]);
-    let mut candidates = wanted.into_iter().filter(fits);
-    match candidates.find_map(|alg| bridge.keys.iter().find(|key| key.alg() == alg)) {
+    match bridge.instead_of(mac) {
         Some(key) => Decision::Resign(Unsigned::new(verified, key, bridge), ResignReason::Mac),
         None => Decision::Pass(PassReason::NoKeyForMac(mac)),
     }

@@ -137,7 +137,8 @@ impl Snapshot {
             trusted: trusted(&repaired, &published, settled)?,
             bridge: signing(from, &read_keys(&repaired.text)?),
         };
-        let (discovery, found) = discovery(from, &repaired)?;
+        let treatments = Treatments::new(from.config, &common, from.secrets);
+        let (discovery, found) = discovery(from, &repaired, &treatments)?;
         let mut findings = repaired.findings;
         findings.extend(found);
         let snapshot = Self {
@@ -146,7 +147,7 @@ impl Snapshot {
             forwarding: from.forwarding.clone(),
             keys: publishable(body, from.config.jwks.content_type.as_str(), from),
             views: views(from, set),
-            treatments: Treatments::new(from.config, &common, from.secrets),
+            treatments,
             findings,
             usable_until: AtomicI64::new(0),
         };
@@ -322,6 +323,7 @@ pub(super) fn algs_called_for(jwks: &[u8], metadata: &Metadata) -> Vec<Alg> {
 fn discovery(
     from: &Ingredients<'_>,
     repaired: &RepairedSet,
+    treatments: &Treatments,
 ) -> Result<(Option<PublishedDiscovery>, Vec<Finding>), SnapshotError> {
     let keys = read_keys(&repaired.text)?;
     let signing = || keys.iter().filter(|key| key.signs);
@@ -330,9 +332,10 @@ fn discovery(
         algs.into_iter().map(Alg::name).collect()
     };
     let default_of = |key: &ReadKey| Some(key.public.as_ref()?.key_type()?.default_alg());
+    let instead = treatments.instead_of_macs(&from.metadata.id_token_algs);
     let signs = Signs {
         with: names(&mut signing().filter_map(|key| key.alg.or_else(|| default_of(key)))),
-        named: names(&mut signing().filter_map(|key| key.alg)),
+        named: names(&mut signing().filter_map(|key| key.alg).chain(instead)),
     };
     let json = |document: Repaired<'_>, is_new| PublishedDiscovery {
         document: publishable(document.text.into_owned(), "application/json", from),

@@ -3,11 +3,11 @@
 //! What is published never depends on this: a client's settings say what is done to its tokens alone.
 
 use crate::config::{Client, OnFailure, Tokens, ValidConfig};
-use crate::jose::{Alg, ClientSecret};
+use crate::jose::{Alg, ClientSecret, Mac};
 use crate::rules::Settings;
 use crate::rules::claims;
 use crate::token::{
-    Bridge, BridgeKey, Modes, SecretClient, TokenKind, Trust, TrustedKey, UpstreamToken,
+    Bridge, BridgeKey, Mode, Modes, SecretClient, TokenKind, Trust, TrustedKey, UpstreamToken,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +83,19 @@ impl Treatments {
         self.of(named.as_deref().or(asked))
     }
 
+    /// What ID tokens are re-signed with that the secrets of clients signed, where the provider offers such algorithms.
+    pub(super) fn instead_of_macs(&self, offered: &[String]) -> Vec<Alg> {
+        let macs = || offered.iter().filter_map(|name| Mac::from_name(name));
+        let known = self.clients.values().filter(|treatment| {
+            let mode = treatment.modes.id_token;
+            treatment.trust.client.is_some() && matches!(mode, Mode::Auto | Mode::Resign)
+        });
+        known
+            .flat_map(|treatment| macs().filter_map(|mac| treatment.bridge.instead_of(mac)))
+            .map(|key| key.alg())
+            .collect()
+    }
+
     /// True if that client has settings of its own.
     pub fn knows(&self, client: &str) -> bool {
         self.clients.contains_key(client)
@@ -95,7 +108,6 @@ impl Treatments {
 
     /// True if something may happen to somebody's tokens of that kind.
     pub fn concern(&self, kind: TokenKind) -> bool {
-        use crate::token::Mode;
         let mut all = self.clients.values().chain([&self.everyone]);
         all.any(|treatment| treatment.modes.of(kind) != Mode::Pass)
     }

@@ -70,6 +70,38 @@ fn a_token_with_the_secret_of_its_client_gets_a_key_that_can_be_found() {
     assert!(!sidecar.jwks().contains("\"oct\""), "a secret is no key of the set");
 }
 
+/// Strict relying parties believe the list of algorithms in the discovery document.
+#[test]
+fn the_discovery_document_says_what_tokens_are_signed_with() {
+    let upstream = provider();
+    let document = tokens::discovery().replace("[\"RS256\"]", "[\"HS256\"]");
+    upstream.on("/.well-known/openid-configuration", Answer::json(&document));
+    let (setup, _secret) = sidecar(&upstream, "");
+    let sidecar = setup.start();
+    let seen = sidecar.client().get("/.well-known/openid-configuration").text();
+    assert!(seen.contains("_signing_alg_values_supported\":[\"HS256\",\"RS256\"]"), "{seen}");
+    // Where no secret is known, nothing is promised.
+    let upstream = Upstream::start();
+    upstream.publish(&[Key::idp().jwk("").replace("\"alg\":\"RS256\",", "")]);
+    upstream.on("/.well-known/openid-configuration", Answer::json(&document));
+    let sidecar = Sidecar::before(&upstream).start();
+    let seen = sidecar.client().get("/.well-known/openid-configuration").text();
+    assert!(seen.contains("_signing_alg_values_supported\":[\"HS256\"]"), "{seen}");
+}
+
+/// What authentik publishes where it has no key.
+#[test]
+fn an_empty_object_will_do_for_a_set() {
+    let upstream = provider();
+    upstream.on("/jwks.json", Answer::json("{}"));
+    let (setup, _secret) = sidecar(&upstream, "");
+    let sidecar = setup.start();
+    let original = sign("HS256", SECRET, &claims());
+    upstream.issue(&original);
+    let new = log_in(&sidecar);
+    assert_eq!(tokens::verify(&new, &sidecar.jwks()), Ok(()));
+}
+
 /// The hash function stays, and `at_hash` with it.
 #[test]
 fn the_hash_function_stays() {

@@ -13,6 +13,7 @@ mod exponent_unsafe;
 mod integer_spelling;
 mod key_ops_not_array;
 mod key_twice;
+mod keys_missing;
 mod keys_not_array;
 mod kid_duplicate;
 mod kid_empty;

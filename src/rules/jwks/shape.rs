@@ -3,7 +3,9 @@
 //! These rules run before those for keys and look at the whole text. At most one of them fires beside
 //! the byte order mark; where none does, a text that is no set stays refused.
 
-use super::{Options, bare_array, byte_order_mark, keys_not_array, pem_map, single_key};
+use super::{
+    Options, bare_array, byte_order_mark, keys_missing, keys_not_array, pem_map, single_key,
+};
 use crate::json::{Document, Kind, Limits, ParseError, Splice, Value};
 use crate::rules::{Effect, Finding, Rule, Setting, Step};
 
@@ -26,7 +28,8 @@ struct Shape {
     look: fn(Value<'_>) -> Option<Reshape>,
 }
 
-const SHAPES: [Shape; 4] = [
+const SHAPES: [Shape; 5] = [
+    Shape { rule: &keys_missing::RULE, look: keys_missing::look },
     Shape { rule: &bare_array::RULE, look: bare_array::look },
     Shape { rule: &single_key::RULE, look: single_key::look },
     Shape { rule: &keys_not_array::RULE, look: keys_not_array::look },
@@ -101,7 +104,10 @@ pub(super) fn shape(text: &str, options: &Options) -> Result<Shaped, ParseError>
     }
     for Shape { rule, look } in SHAPES {
         let setting = options.setting(rule);
+        // Without a secret of a client, nothing says that a set may be empty.
+        let concerns = options.may_be_empty || rule.id != keys_missing::RULE.id;
         if setting != Setting::Off
+            && concerns
             && let Some(reshape) = look(root)
         {
             shaped.origins = shaped.found(rule, setting, reshape);
