@@ -17,9 +17,14 @@ use std::sync::Arc;
 pub(super) fn text(
     counters: &Arc<Counters>,
     statuses: Vec<IssuerStatus>,
+    trusts_anyone: bool,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("kidstamp");
-    registry.register_collector(Box::new(Metrics { counters: Arc::clone(counters), statuses }));
+    registry.register_collector(Box::new(Metrics {
+        counters: Arc::clone(counters),
+        statuses,
+        trusts_anyone,
+    }));
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry)?;
     Ok(text)
@@ -29,6 +34,7 @@ pub(super) fn text(
 struct Metrics {
     counters: Arc<Counters>,
     statuses: Vec<IssuerStatus>,
+    trusts_anyone: bool,
 }
 
 impl Collector for Metrics {
@@ -37,11 +43,19 @@ impl Collector for Metrics {
         self.durations(&mut encoder)?;
         self.tokens(&mut encoder)?;
         self.snapshots(&mut encoder)?;
+        self.upstream_certificate(&mut encoder)?;
         self.keys(&mut encoder)
     }
 }
 
 impl Metrics {
+    fn upstream_certificate(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 if upstream.danger_accept_invalid_certs takes anyone for the provider";
+        let unchecked = ConstGauge::new(i64::from(self.trusts_anyone));
+        let name = "upstream_certificate_unchecked";
+        unchecked.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = encoder.encode_descriptor(
             "requests",

@@ -26,6 +26,8 @@ pub struct Admin {
     pub refresher: Arc<Refresher>,
     /// The workers' counters.
     pub counters: Arc<Counters>,
+    /// True if anyone is taken for the provider.
+    pub trusts_anyone: bool,
     /// False once kidstamp is on its way to the end.
     pub is_serving: Box<dyn Fn() -> bool + Send>,
 }
@@ -100,7 +102,7 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
-        match metrics::text(&self.counters, self.refresher.statuses()) {
+        match metrics::text(&self.counters, self.refresher.statuses(), self.trusts_anyone) {
             Ok(metrics) => {
                 let mut response = text(StatusCode::OK, metrics);
                 let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";

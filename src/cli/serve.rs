@@ -26,7 +26,7 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let upstream = config.upstream.url.to_string();
+    let upstream = config.upstream.address();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("can't start an event loop: {error}")),

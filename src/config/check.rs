@@ -25,8 +25,10 @@ pub(super) fn run(sections: &Sections, reader: &mut Reader<'_>) {
     if let (Ok(server), Ok(read)) = (&sections.server, &sections.upstream) {
         let own = [("listen", server.listen.tcp()), ("admin", server.admin)];
         for (key, address) in own {
-            if let Some(address) = address.filter(|address| leads_to(&read.upstream.url, *address))
-            {
+            let leads_here = |address: &SocketAddr| {
+                read.upstream.socket.is_none() && leads_to(&read.upstream.url, *address)
+            };
+            if let Some(address) = address.filter(leads_here) {
                 let message = format!(
                     "upstream.url = \"{}\" is kidstamp itself (server.{key} = \"{address}\"); \
                      give the address of the IdP",

@@ -204,15 +204,58 @@ pub struct Limits {
 pub struct Upstream {
     /// Where the IdP is reached.
     pub url: Origin,
+    /// A Unix socket instead of that address.
+    pub socket: Option<PathBuf>,
     /// Certificates to trust instead of the system's; a relative path in the file started at
     /// the file's folder, and is resolved here.
     pub ca: Option<PathBuf>,
     /// The name in the upstream's certificate, where it is not the URL's host.
     pub server_name: Option<String>,
+    /// What kidstamp shows to the IdP.
+    pub client_identity: Option<CertificateFiles>,
+    /// Whether any certificate will do.
+    pub danger_accept_invalid_certs: bool,
     /// Whether keys and tokens may cross a network in the clear.
     pub allow_plaintext: bool,
+    /// Whether HTTP/2 is spoken, if the IdP can.
+    pub http2: bool,
     /// `[upstream.timeouts]`
     pub timeouts: Timeouts,
+}
+
+impl Upstream {
+    /// One that is reached at `url`, with all else as it is by default.
+    #[must_use]
+    pub const fn new(url: Origin, timeouts: Timeouts) -> Self {
+        Self {
+            url,
+            socket: None,
+            ca: None,
+            server_name: None,
+            client_identity: None,
+            danger_accept_invalid_certs: false,
+            allow_plaintext: false,
+            http2: false,
+            timeouts,
+        }
+    }
+
+    /// Where it is, as it was written.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.socket {
+            Some(path) => format!("unix:{}", path.display()),
+            None => self.url.to_string(),
+        }
+    }
+}
+
+/// What `upstream.url` says: an origin, or a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UpstreamUrl {
+    /// For a socket, plain http to this machine.
+    pub(super) origin: Origin,
+    pub(super) socket: Option<PathBuf>,
 }
 
 /// `[upstream.timeouts]`

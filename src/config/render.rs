@@ -9,7 +9,7 @@ use http::Uri;
 use ipnet::IpNet;
 
 use super::duration;
-use super::model::{Listen, SocketMode};
+use super::model::{Listen, SocketMode, UpstreamUrl};
 use super::origin::Origin;
 use super::value::{Member, Word};
 
@@ -63,6 +63,15 @@ impl Render for Duration {
 impl Render for SocketAddr {
     fn render(&self) -> String {
         quoted(&self.to_string())
+    }
+}
+
+impl Render for UpstreamUrl {
+    fn render(&self) -> String {
+        match &self.socket {
+            Some(path) => quoted(&format!("unix:{}", path.display())),
+            None => self.origin.render(),
+        }
     }
 }
 

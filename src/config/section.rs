@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::KnownRule;
 use super::error::{Fault, Reported, nearest};
 use super::model::{
-    ContentType, Jwks, Keys, Publish, Timeouts, Tokens, Upstream, UserInfoMode, View,
+    ContentType, Jwks, Keys, Publish, Timeouts, Tokens, Upstream, UpstreamUrl, UserInfoMode, View,
 };
-use super::origin::{Origin, Scheme};
+use super::origin::Scheme;
 use super::overrides::Overrides;
 use super::place::Source;
 use super::reader::{Given, Optional, Section};
 use super::render::Render as _;
+use super::server_tls;
 use super::value;
 use crate::rules::Setting;
 use crate::token::{Mode, Modes, TokenKind};
@@ -38,7 +39,10 @@ pub(super) fn upstream(
     let url = keys.optional("url", overrides.upstream.as_ref(), value::upstream);
     let ca = keys.optional("ca", None, value::path);
     let server_name = keys.optional("server_name", None, value::server_name);
+    let client_identity = server_tls::pair(&mut keys, ("client_cert", None), ("client_key", None));
+    let danger = keys.setting("danger_accept_invalid_certs", None, false, value::boolean);
     let allow_plaintext = keys.setting("allow_plaintext", None, false, value::boolean);
+    let http2 = keys.setting("http2", None, false, value::boolean);
     let timeouts = timeouts(keys.child("timeouts"));
 
     let url = url.and_then(|url| {
@@ -51,19 +55,35 @@ pub(super) fn upstream(
         })
     });
     if let Ok(url) = &url
-        && url.value.scheme() == Scheme::Http
+        && url.value.origin.scheme() == Scheme::Http
     {
         https_only(&mut keys, "ca", &ca, &url.value);
         https_only(&mut keys, "server_name", &server_name, &url.value);
-        if let (Ok(allow), false) = (&allow_plaintext, url.value.is_loopback()) {
+        if let Ok(Some(_)) = &client_identity {
+            of_no_use(&mut keys, "client_cert", &url.source, &url.value);
+        }
+        if let Ok(Given { value: true, source }) = &danger {
+            of_no_use(&mut keys, "danger_accept_invalid_certs", source, &url.value);
+        }
+        if let (Ok(allow), false) = (&allow_plaintext, url.value.origin.is_loopback()) {
             plaintext(&mut keys, url, allow.value);
         }
+    }
+    if let Ok(Given { value: true, source }) = &danger {
+        let message = "upstream.danger_accept_invalid_certs = true: whoever sits between kidstamp and \
+                       the IdP reads every token and can replace the keys; name the IdP's certificate \
+                       with ca, and its name with server_name";
+        keys.reader.warn(source, message);
     }
     keys.close();
     let url = url?;
     Ok(ReadUpstream {
         upstream: Upstream {
-            url: url.value,
+            url: url.value.origin,
+            socket: url.value.socket,
+            client_identity: client_identity?,
+            danger_accept_invalid_certs: danger?.value,
+            http2: http2?.value,
             ca: ca?.map(|given| given.value),
             server_name: server_name?.map(|given| given.value),
             allow_plaintext: allow_plaintext?.value,
@@ -73,22 +93,28 @@ pub(super) fn upstream(
     })
 }
 
-fn https_only<T>(keys: &mut Section<'_, '_>, key: &str, given: &Optional<T>, url: &Origin) {
+fn https_only<T>(keys: &mut Section<'_, '_>, key: &str, given: &Optional<T>, url: &UpstreamUrl) {
     if let Ok(Some(given)) = given {
-        let message = format!(
-            "upstream.{key} is for https, and upstream.url = \"{url}\" is http; take it out, \
-             or write https://"
-        );
-        keys.reader.problems.conflict(&given.source, message);
+        of_no_use(keys, key, &given.source, url);
     }
 }
 
+fn of_no_use(keys: &mut Section<'_, '_>, key: &str, at: &Source, url: &UpstreamUrl) {
+    let what = if url.socket.is_some() { "a Unix socket" } else { "http" };
+    let message = format!(
+        "upstream.{key} is for https, and upstream.url = {} is {what}; take it out, \
+         or write https://",
+        url.render()
+    );
+    keys.reader.problems.conflict(at, message);
+}
+
 /// Plain http past this machine is refused, or allowed with a warning.
-fn plaintext(keys: &mut Section<'_, '_>, url: &Given<Origin>, allowed: bool) {
+fn plaintext(keys: &mut Section<'_, '_>, url: &Given<UpstreamUrl>, allowed: bool) {
     let danger = format!(
         "upstream.url = \"{}\" is plain http to another machine: who sits on that network \
          reads every token, and can replace the keys",
-        url.value
+        url.value.origin
     );
     if allowed {
         keys.reader.warn(&url.source, danger);

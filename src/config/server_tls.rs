@@ -14,7 +14,10 @@ pub(super) fn read(
     mut keys: Section<'_, '_>,
     overrides: &Overrides,
 ) -> Result<Option<ServerTls>, Reported> {
-    let main = pair(&mut keys, overrides.tls_cert.as_ref(), overrides.tls_key.as_ref());
+    let main = {
+        let (cert, key) = (overrides.tls_cert.as_ref(), overrides.tls_key.as_ref());
+        pair(&mut keys, ("cert", cert), ("key", key))
+    };
     let client_auth = keys.setting("client_auth", None, ClientAuth::Off, value::word);
     let client_ca = keys.optional("client_ca", None, value::path);
     let forward = keys.setting("forward_client_cert", None, false, value::boolean);
@@ -55,7 +58,7 @@ fn further(keys: &mut Section<'_, '_>) -> Result<Vec<(Source, CertificateFiles)>
         .into_iter()
         .map(|(at, table)| {
             let mut item = keys.item("certificate", Some(table));
-            let files = pair(&mut item, None, None);
+            let files = pair(&mut item, ("cert", None), ("key", None));
             let files = files.and_then(|files| {
                 files.ok_or_else(|| {
                     let message =
@@ -70,19 +73,19 @@ fn further(keys: &mut Section<'_, '_>) -> Result<Vec<(Source, CertificateFiles)>
     read.into_iter().collect()
 }
 
-/// `cert` and `key`: both or none.
-fn pair(
+/// A certificate and its key, each by its name and perhaps from outside: both or none.
+pub(super) fn pair(
     keys: &mut Section<'_, '_>,
-    cert: Option<&Override>,
-    key: Option<&Override>,
+    (cert_key, cert): (&'static str, Option<&Override>),
+    (key_key, key): (&'static str, Option<&Override>),
 ) -> Result<Option<CertificateFiles>, Reported> {
-    let cert = keys.optional("cert", cert, value::path);
-    let key = keys.optional("key", key, value::path);
+    let cert = keys.optional(cert_key, cert, value::path);
+    let key = keys.optional(key_key, key, value::path);
     match (cert?, key?) {
         (Some(cert), Some(key)) => Ok(Some(CertificateFiles { cert: cert.value, key: key.value })),
         (None, None) => Ok(None),
-        (Some(given), None) => Err(alone(keys, &given, "cert", "key")),
-        (None, Some(given)) => Err(alone(keys, &given, "key", "cert")),
+        (Some(given), None) => Err(alone(keys, &given, cert_key, key_key)),
+        (None, Some(given)) => Err(alone(keys, &given, key_key, cert_key)),
     }
 }
 

@@ -127,7 +127,7 @@ fn every_key_is_read() {
     assert_eq!(client.rules["claims/audience-string"], Setting::Off);
     assert_eq!(client.rules["claims/audience-array"], Setting::Repair);
     assert_eq!(client.rules["jwks/kid-missing"], Setting::Warn);
-    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use toml::de::DeValue;
 use super::duration;
 use super::error::nearest;
 use super::file::File;
-use super::model::{Listen, SocketMode};
+use super::model::{Listen, SocketMode, UpstreamUrl};
 use super::origin::{Origin, UrlError, parse_url};
 use crate::jose::base64url;
 use crate::json;
@@ -243,14 +243,25 @@ pub(super) fn networks(input: Input<'_>) -> Result<Vec<IpNet>, Refusal> {
     }
 }
 
-/// The upstream: an origin, since paths belong to issuers.
-pub(super) fn upstream(input: Input<'_>) -> Result<Origin, Refusal> {
-    Origin::parse(input.text("https://idp.internal:1411")?).map_err(|error| match error {
-        UrlError::Path => "has a path; write scheme://host[:port] alone, \
+/// The upstream: an origin, since paths belong to issuers, or a Unix socket as nginx writes it.
+pub(super) fn upstream(input: Input<'_>) -> Result<UpstreamUrl, Refusal> {
+    let text = input.text("https://idp.internal:1411")?;
+    if let Some(path) = text.strip_prefix("unix:") {
+        if !path.starts_with('/') || path.contains('\0') {
+            return Err("is not a Unix socket; write unix: and an absolute path, such as \
+                        \"unix:/run/idp.sock\""
+                .into());
+        }
+        let origin = Origin::parse("http://localhost")?;
+        return Ok(UpstreamUrl { origin, socket: Some(PathBuf::from(path)) });
+    }
+    match Origin::parse(text) {
+        Ok(origin) => Ok(UpstreamUrl { origin, socket: None }),
+        Err(UrlError::Path) => Err("has a path; write scheme://host[:port] alone, \
              and put issuer paths into [[issuer]] issuer"
-            .into(),
-        other => other.into(),
-    })
+            .into()),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// An origin.

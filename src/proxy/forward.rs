@@ -9,7 +9,7 @@ use super::trace::Trace;
 use super::upgrade::{self, Asked};
 use super::worker::Worker;
 use crate::upstream::Forwarding;
-use http::header::{HOST, HeaderMap};
+use http::header::{HOST, HeaderMap, TE};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use std::rc::Rc;
 use tracing::warn;
@@ -35,9 +35,15 @@ pub(super) async fn forward(
     if request.version() == Version::HTTP_10 {
         give_host(worker, request.headers_mut(), forwarding);
     }
-    let asked = if can_upgrade { Asked::of(&request) } else { None };
+    let http2 = worker.config.upstream.http2;
+    let asked = if can_upgrade && !http2 { Asked::of(&request) } else { None };
+    let takes_trailers = http2 && headers::takes_trailers(request.headers());
     *request.version_mut() = Version::HTTP_11;
     headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via, trace);
+    if takes_trailers {
+        // The one thing of its kind that HTTP/2 has (RFC 9113 §8.2.2); gRPC asks for it.
+        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+    }
     if let Some(asked) = asked.clone() {
         asked.apply(request.headers_mut());
     }

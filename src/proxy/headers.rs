@@ -4,7 +4,7 @@ use super::client::{Client, Hops};
 use super::trace::Trace;
 use crate::upstream::Forwarding;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, VIA,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, VIA,
 };
 
 /// Fields that `Connection` may not take away, though it names them: a client could otherwise delete what the
@@ -36,6 +36,13 @@ pub(super) fn prepare_request(
     client.apply(headers, forwarding, before);
     trace.apply(headers);
     headers.append(VIA, via.clone());
+}
+
+/// True if the client can do something with trailers (RFC 9110 §10.1.4).
+pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(TE).iter();
+    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Makes the upstream's fields those of a response to a client.

@@ -46,13 +46,7 @@ impl Relay {
     fn new(relay: &LogoutRelay, config: &ValidConfig) -> Result<Self, TlsError> {
         let timeouts: Timeouts = config.upstream.timeouts.clone();
         let timeout = timeouts.first_byte;
-        let connector = Connector::new(&Upstream {
-            url: relay.origin.clone(),
-            ca: None,
-            server_name: None,
-            allow_plaintext: false,
-            timeouts,
-        })?;
+        let connector = Connector::new(&Upstream::new(relay.origin.clone(), timeouts))?;
         let named = |name: &String| {
             config.issuers.iter().position(|issuer| issuer.issuer.as_ref() == Some(name))
         };

@@ -9,14 +9,13 @@ use super::deadline::{Deadline, Deadlines};
 use super::slots::{Slot, Slots};
 use crate::admin::{UpstreamFailure, WorkerCounters};
 use crate::config::ValidConfig;
-use crate::upstream::{ConnectError, Connector, Failure};
+use crate::upstream::{ConnectError, Connector, Failure, Sender};
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
     WWW_AUTHENTICATE,
 };
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,6 +28,10 @@ pub(super) struct Pool {
     connector: Connector,
     /// The one that was given back last stands last.
     idle: RefCell<VecDeque<Kept>>,
+    /// The one connection of HTTP/2, for all requests.
+    shared: RefCell<Option<Connection>>,
+    /// Held by who opens that, so that the others wait for it.
+    opening: tokio::sync::Mutex<()>,
     capacity: usize,
     slots: Rc<Slots>,
     limits: Limits,
@@ -57,7 +60,7 @@ struct Kept {
 
 /// One connection to the upstream.
 pub(super) struct Connection {
-    sender: SendRequest<Body>,
+    sender: Sender<Body>,
     address: SocketAddr,
     opened: Instant,
 }
@@ -138,6 +141,8 @@ impl Pool {
         Rc::new(Self {
             connector,
             idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: tokio::sync::Mutex::default(),
             capacity: limits.idle_upstream_connections,
             slots,
             limits: Limits {
@@ -233,8 +238,8 @@ impl Pool {
         };
         let is_own = own.is_some();
         let kept = own.or_else(|| self.take_idle(term.started));
-        let home = |is_own: bool, response: &Response<Incoming>| {
-            if is_framed_twice(response.headers()) {
+        let home = |is_own: bool, connection: &Connection, response: &Response<Incoming>| {
+            if connection.is_shared() || is_framed_twice(response.headers()) {
                 Home::Nowhere
             } else if is_own || signs_in || offers_connection_authentication(response) {
                 client.map_or(Home::Nowhere, |client| Home::Client(Rc::clone(client)))
@@ -252,7 +257,7 @@ impl Pool {
             match kept.sender.try_send_request(request).await {
                 Ok(response) => {
                     self.connector.health().answered(kept.address);
-                    let home = home(is_own, &response);
+                    let home = home(is_own, &kept, &response);
                     return Ok((response, lease(kept, home)));
                 }
                 Err(mut error) => match error.take_message().or(spare) {
@@ -263,13 +268,13 @@ impl Pool {
                 },
             }
         }
-        let (sender, address) = self.connector.open_somewhere().await?;
-        let mut connection = Connection { sender, address, opened: Instant::now() };
+        let mut connection = self.open().await?;
+        let address = connection.address;
         asked.set(Some(address));
         match connection.sender.send_request(request).await {
             Ok(response) => {
                 self.connector.health().answered(address);
-                let home = home(false, &response);
+                let home = home(false, &connection, &response);
                 Ok((response, lease(connection, home)))
             }
             Err(error) => Err(self.broken(address, error, upload)),
@@ -289,7 +294,42 @@ impl Pool {
         UpstreamError::Exchange(error)
     }
 
+    /// A new connection; of HTTP/2, the one that somebody else has opened meanwhile.
+    async fn open(&self) -> Result<Connection, ConnectError> {
+        let mut turn = None;
+        if self.connector.may_speak_http2() {
+            turn = Some(self.opening.lock().await);
+            if let Some(shared) = self.take_shared(Instant::now()) {
+                return Ok(shared);
+            }
+        }
+        let (sender, address) = self.connector.open_somewhere().await?;
+        drop(turn);
+        let connection = Connection { sender, address, opened: Instant::now() };
+        if let Some(another) = connection.share() {
+            self.shared.replace(Some(another));
+        }
+        Ok(connection)
+    }
+
+    /// The connection of HTTP/2, unless it has ended, was told to (GOAWAY), or is too old.
+    fn take_shared(&self, now: Instant) -> Option<Connection> {
+        let mut shared = self.shared.borrow_mut();
+        let is_good =
+            |shared: &Connection| now < shared.opened + self.limits.age && shared.sender.is_ready();
+        if !shared.as_ref().is_some_and(is_good) {
+            // What is under way on it goes on.
+            *shared = None;
+        }
+        shared.as_ref().and_then(Connection::share)
+    }
+
     fn take_idle(&self, now: Instant) -> Option<Connection> {
+        if self.connector.may_speak_http2()
+            && let Some(shared) = self.take_shared(now)
+        {
+            return Some(shared);
+        }
         let mut idle = self.idle.borrow_mut();
         while let Some(kept) = idle.pop_back() {
             let Kept { connection, since } = kept;
@@ -312,6 +352,17 @@ impl Pool {
         if idle.len() < self.capacity && now < connection.opened + self.limits.age {
             idle.push_back(Kept { connection, since: now });
         }
+    }
+}
+
+impl Connection {
+    fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(..))
+    }
+
+    fn share(&self) -> Option<Self> {
+        let sender = self.sender.share()?;
+        Some(Self { sender, address: self.address, opened: self.opened })
     }
 }
 

@@ -148,6 +148,7 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
 
     let (stop, stopped) = oneshot::channel();
     let admin = Admin {
+        trusts_anyone: config.upstream.danger_accept_invalid_certs,
         refresher: Arc::clone(&refresher),
         counters: Arc::clone(&counters),
         is_serving: Box::new({

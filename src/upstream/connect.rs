@@ -1,25 +1,28 @@
-//! Connections to the provider: TCP, and TLS with the system's roots or a given CA.
+//! Connections to the provider.
 
 use super::health::{Failure, Health};
+use super::sender::{OnThisThread, Sender};
+use super::stream::Stream;
+use super::tls::{TlsError, client_config};
 use crate::config::{Origin, Scheme, Upstream};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 /// The way to one origin.
 #[derive(Clone)]
 pub struct Connector {
     origin: Origin,
+    /// A Unix socket instead of the origin's address.
+    socket: Option<PathBuf>,
+    http2: bool,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
     max_head: usize,
@@ -32,32 +35,11 @@ pub struct Connector {
 #[cfg(feature = "in-memory")]
 pub type InMemory = Arc<dyn Fn() -> tokio::io::DuplexStream + Send + Sync>;
 
+/// An upstream that is gone is found by a PING of HTTP/2.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
-
-/// Why TLS to the provider can't be set up at all.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The CA file can't be read or holds no certificate.
-    #[error("upstream.ca: {}: {reason}", path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The system has no root certificates.
-    #[error(
-        "no root certificate found on this system ({0}); install ca-certificates, or name a file with upstream.ca"
-    )]
-    NoRoots(String),
-    /// Not a name that a certificate can have.
-    #[error("\"{0}\" is no name that a certificate can have")]
-    ServerName(String),
-    /// rustls refused the settings.
-    #[error("TLS: {0}")]
-    Rustls(#[from] rustls::Error),
-}
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -114,14 +96,13 @@ impl Connector {
                 let name = upstream.server_name.clone().unwrap_or_else(|| origin.host().to_owned());
                 let server_name =
                     ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))?;
-                Some((
-                    TlsConnector::from(Arc::new(client_config(upstream.ca.as_deref())?)),
-                    server_name,
-                ))
+                Some((TlsConnector::from(Arc::new(client_config(upstream)?)), server_name))
             }
         };
         Ok(Self {
             origin,
+            socket: upstream.socket.clone(),
+            http2: upstream.http2,
             tls,
             timeout: upstream.timeouts.connect,
             max_head: MAX_HEAD,
@@ -154,11 +135,16 @@ impl Connector {
         &self.health
     }
 
-    /// Opens a connection and starts HTTP/1.1 on it. Its driver runs as a local task, so this must be
+    /// True if connections may turn out to be of HTTP/2.
+    pub fn may_speak_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// Opens a connection and starts HTTP on it. Its driver runs as a local task, so this must be
     /// called where there are such: in a `LocalSet` or a `LocalRuntime`.
-    pub async fn open<B>(&self) -> Result<SendRequest<B>, ConnectError>
+    pub async fn open<B>(&self) -> Result<Sender<B>, ConnectError>
     where
-        B: hyper::body::Body + 'static,
+        B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -167,16 +153,15 @@ impl Connector {
 
     /// The same, and tells which of the upstream's addresses it leads to. They are tried one after the other; each
     /// gets its part of the time.
-    pub async fn open_somewhere<B>(&self) -> Result<(SendRequest<B>, SocketAddr), ConnectError>
+    pub async fn open_somewhere<B>(&self) -> Result<(Sender<B>, SocketAddr), ConnectError>
     where
-        B: hyper::body::Body + 'static,
+        B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         #[cfg(feature = "in-memory")]
         if let Some(dial) = &self.in_memory {
-            let nowhere = SocketAddr::from(([127, 0, 0, 1], self.origin.port()));
-            return Ok((self.start_http(dial()).await?, nowhere));
+            return Ok((self.start_http(Stream::InMemory(dial())).await?, self.nowhere()));
         }
         let started = Instant::now();
         let addresses = match tokio::time::timeout(self.timeout, self.addresses()).await {
@@ -190,9 +175,9 @@ impl Connector {
         &self,
         addresses: Vec<SocketAddr>,
         started: Instant,
-    ) -> Result<(SendRequest<B>, SocketAddr), ConnectError>
+    ) -> Result<(Sender<B>, SocketAddr), ConnectError>
     where
-        B: hyper::body::Body + 'static,
+        B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -202,7 +187,8 @@ impl Connector {
             let time = self.timeout.saturating_sub(started.elapsed());
             let part = time.checked_div(u32::try_from(left).unwrap_or(1)).unwrap_or(time);
             left -= 1;
-            match tokio::time::timeout(part, self.open_at(address)).await {
+            let open = async { self.start_http(self.connect(address).await?).await };
+            match tokio::time::timeout(part, open).await {
                 Ok(Ok(sender)) => {
                     self.health.connected(address);
                     return Ok((sender, address));
@@ -221,32 +207,37 @@ impl Connector {
         Err(last.unwrap_or_else(|| self.too_late()))
     }
 
+    /// What stands for an address where there is none.
+    fn nowhere(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.origin.port()))
+    }
+
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let found = tokio::net::lookup_host((self.origin.host(), self.origin.port())).await;
-        let found = found.map_err(|error| self.unreachable(error))?;
-        self.health.order(found, Instant::now()).map_err(|retry_after| ConnectError::Unhealthy {
+        let now = Instant::now();
+        let ordered = if self.socket.is_some() {
+            self.health.order(std::iter::once(self.nowhere()), now)
+        } else {
+            let found = tokio::net::lookup_host((self.origin.host(), self.origin.port())).await;
+            self.health.order(found.map_err(|error| self.unreachable(error))?, Instant::now())
+        };
+        ordered.map_err(|retry_after| ConnectError::Unhealthy {
             origin: self.origin.clone(),
             retry_after,
         })
     }
 
-    async fn open_at<B>(&self, address: SocketAddr) -> Result<SendRequest<B>, ConnectError>
-    where
-        B: hyper::body::Body + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    async fn connect(&self, address: SocketAddr) -> Result<Stream, ConnectError> {
+        if let Some(path) = &self.socket {
+            let socket = UnixStream::connect(path).await;
+            return socket.map(Stream::Unix).map_err(|error| self.unreachable(error));
+        }
         let socket = TcpStream::connect(address).await.map_err(|error| self.unreachable(error))?;
         // Small requests must not wait for a full segment.
         socket.set_nodelay(true).map_err(|error| self.unreachable(error))?;
-        match &self.tls {
-            None => self.start_http(socket).await,
-            Some((connector, name)) => {
-                let tls = connector.connect(name.clone(), socket).await;
-                let stream =
-                    tls.map_err(|error| ConnectError::Tls { origin: self.origin.clone(), error })?;
-                self.start_http(stream).await
-            }
+        let Some((connector, name)) = &self.tls else { return Ok(Stream::Tcp(socket)) };
+        match connector.connect(name.clone(), socket).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+            Err(error) => Err(ConnectError::Tls { origin: self.origin.clone(), error }),
         }
     }
 
@@ -258,58 +249,43 @@ impl Connector {
         ConnectError::Timeout { origin: self.origin.clone(), timeout: self.timeout }
     }
 
-    async fn start_http<B, S>(&self, stream: S) -> Result<SendRequest<B>, ConnectError>
+    /// HTTP/2 where TLS agreed on it, or where it was configured in the clear (RFC 9113 §3.3).
+    async fn start_http<B>(&self, stream: Stream) -> Result<Sender<B>, ConnectError>
     where
-        B: hyper::body::Body + 'static,
+        B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
+        let http = |error| ConnectError::Http { origin: self.origin.clone(), error };
+        if stream.agreed_on_http2() || (self.http2 && self.tls.is_none()) {
+            let mut builder = http2::Builder::new(OnThisThread);
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING_INTERVAL)
+                .max_header_list_size(u32::try_from(self.max_head).unwrap_or(u32::MAX));
+            let (sender, connection) =
+                builder.handshake(TokioIo::new(stream)).await.map_err(http)?;
+            tokio::task::spawn_local(async move {
+                let _ = connection.await;
+            });
+            let scheme = match self.origin.scheme() {
+                Scheme::Http => http::uri::Scheme::HTTP,
+                Scheme::Https => http::uri::Scheme::HTTPS,
+            };
+            return Ok(Sender::Http2(sender, scheme));
+        }
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .max_buf_size(self.max_head)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| ConnectError::Http { origin: self.origin.clone(), error })?;
+            .map_err(http)?;
         // How a connection ended is told to the request on it; an idle one may end at any time.
         tokio::task::spawn_local(async move {
             let _ = connection.with_upgrades().await;
         });
-        Ok(sender)
+        Ok(Sender::Http1(sender))
     }
-}
-
-fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let error = |reason: String| TlsError::Ca { path: path.to_owned(), reason };
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|pem| error(pem.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|pem| error(pem.to_string()))?;
-                roots.add(certificate).map_err(|rustls| error(rustls.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(error("holds no certificate".to_owned()));
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
-                let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-                return Err(TlsError::NoRoots(reasons.join("; ")));
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 #[cfg(test)]
@@ -320,13 +296,8 @@ mod tests {
     use std::net::TcpListener;
 
     fn connector(timeout: Duration) -> Connector {
-        let upstream = Upstream {
-            url: Origin::parse("http://idp.test").unwrap(),
-            ca: None,
-            server_name: None,
-            allow_plaintext: true,
-            timeouts: Timeouts { connect: timeout, ..Timeouts::default() },
-        };
+        let timeouts = Timeouts { connect: timeout, ..Timeouts::default() };
+        let upstream = Upstream::new(Origin::parse("http://idp.test").unwrap(), timeouts);
         Connector::new(&upstream).unwrap()
     }
 
@@ -334,7 +305,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async {
             let opened = connector.open_one_of(addresses.to_vec(), Instant::now()).await;
-            opened.map(|(_, address): (SendRequest<Empty<bytes::Bytes>>, _)| address)
+            opened.map(|(_, address): (Sender<Empty<bytes::Bytes>>, _)| address)
         })
     }
 

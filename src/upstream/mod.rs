@@ -13,13 +13,16 @@ mod path;
 mod publication;
 mod refresh;
 mod refresher;
+mod sender;
 mod site;
 mod snapshot;
+mod stream;
+mod tls;
 mod treatment;
 
 #[cfg(feature = "in-memory")]
 pub use connect::InMemory;
-pub use connect::{ConnectError, Connector, TlsError};
+pub use connect::{ConnectError, Connector};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
 pub use health::{Failure, Health};
 pub use metadata::{Metadata, MetadataError};
@@ -28,6 +31,8 @@ pub use publication::Publication;
 pub use refresh::Background;
 pub use refresh::PrepareError;
 pub use refresher::{IssuerStatus, Refresher, Wanted};
+pub use sender::Sender;
 pub use site::{Endpoint, Route, Site, discovery_path};
 pub use snapshot::{PublishedDiscovery, PublishedKeys, Snapshot, SnapshotError};
+pub use tls::TlsError;
 pub use treatment::{Treatment, Treatments};

@@ -50,7 +50,9 @@ mod tls;
 mod token;
 mod token_passes;
 mod upgrade;
+mod upstream_http2;
 mod upstream_tls;
+mod upstream_unix;
 
 pub(crate) use client::{Client, Response};
 pub(crate) use gate::{Gate, eventually};

@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     name: Option<&'static str>,
     scheme: &'static str,
     listen: String,
+    url: Option<String>,
     folder: TempDir,
 }
 
@@ -65,6 +66,12 @@ impl Setup {
         self
     }
 
+    /// Another URL for the upstream than that of its address.
+    pub(crate) fn behind(mut self, url: &str) -> Self {
+        self.url = Some(url.to_owned());
+        self
+    }
+
     /// Another bridge key than usual.
     pub(crate) fn with_key(mut self, key: &Key) -> Self {
         self.key = Some(key.pem());
@@ -86,10 +93,9 @@ impl Setup {
         );
         let text = format!(
             "server.listen = \"{}\"\nserver.admin = \"127.0.0.1:0\"\n{workers}\n\
-             upstream.url = \"{}://{}\"\n{}\n{}",
+             upstream.url = \"{}\"\n{}\n{}",
             self.listen,
-            self.scheme,
-            upstream,
+            self.url.unwrap_or_else(|| format!("{}://{upstream}", self.scheme)),
             self.settings,
             self.issuers.replace("KEYS", keys.to_str().unwrap()),
         );
@@ -137,6 +143,7 @@ impl Sidecar {
             name: None,
             scheme: "http",
             listen: "127.0.0.1:0".to_owned(),
+            url: None,
             folder: tempfile::tempdir().unwrap(),
         }
     }

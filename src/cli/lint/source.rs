@@ -70,17 +70,9 @@ async fn get(at: &Origin, known_as: &Origin, path: &str) -> Result<String, Strin
     if at.scheme() == Scheme::Http && !at.is_loopback() {
         return Err(format!("{at}: keys are not fetched over plain http but from this machine"));
     }
-    let upstream = Upstream {
-        url: at.clone(),
-        ca: None,
-        server_name: None,
-        allow_plaintext: true,
-        timeouts: Timeouts {
-            connect: CONNECT_TIMEOUT,
-            first_byte: FETCH_TIMEOUT,
-            ..Timeouts::default()
-        },
-    };
+    let timeouts =
+        Timeouts { connect: CONNECT_TIMEOUT, first_byte: FETCH_TIMEOUT, ..Timeouts::default() };
+    let upstream = Upstream::new(at.clone(), timeouts);
     let connector = Connector::new(&upstream).map_err(|error| error.to_string())?;
     let fetched = fetch(&connector, &Forwarding::new(known_as), path, FETCH_TIMEOUT)
         .await
