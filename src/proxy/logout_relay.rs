@@ -99,6 +99,9 @@ pub(super) async fn answer(
     let asked = Asked::by(&relay.client_id);
     let mut vouched = vouch(worker, relay.issuer, &asked, std::iter::once(logout.token())).await;
     let word = vouched.word.unwrap_or_default();
+    if vouched.check().is_err() {
+        return refused(StatusCode::BAD_REQUEST, word);
+    }
     let token = match (vouched.tokens.pop(), word) {
         (Some((_, token)), _) => token,
         // Verified, and left as it is.

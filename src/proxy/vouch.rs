@@ -33,9 +33,15 @@ pub(super) struct Vouched {
 }
 
 impl Vouched {
-    /// Nothing is to be changed or said.
-    pub(super) fn nothing(word: Option<&'static str>) -> Self {
-        Self { word, ..Self::default() }
+    /// For tokens of no issuer in particular: nobody can judge them.
+    pub(super) fn of_nobody(worker: &Worker, kinds: impl Iterator<Item = TokenKind>) -> Self {
+        let everyone = &worker.config.tokens;
+        let mut vouched = Self::default();
+        for kind in kinds {
+            let rejects = rejects(everyone.modes.of(kind), everyone.on_failure);
+            vouched.take(worker, kind, Err(Passed { reason: "issuer", rejects }));
+        }
+        vouched
     }
 
     /// Takes what became of a token, and counts it.

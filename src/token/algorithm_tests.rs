@@ -8,6 +8,7 @@ use crate::rules::{Effect, Setting, claims};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self as primitive, KeyPair as _, UnparsedPublicKey};
+use proptest::prelude::*;
 use serde_json::Value as Json;
 use std::sync::{Arc, LazyLock};
 
@@ -289,4 +290,29 @@ fn tokens_grow_by_what_the_manual_says() {
         }
     }
     assert_eq!(said, measured, "docs/configuration.md says, and it is");
+}
+
+proptest! {
+    /// However a signature in DER is changed, it is right no more.
+    #[test]
+    fn threat_01_a_changed_der_signature_is_never_signed(
+        position in 0_usize..80,
+        flip in 1_u8..=255,
+        more in proptest::collection::vec(any::<u8>(), 0..3),
+    ) {
+        static TOKEN: LazyLock<Der> = LazyLock::new(|| der(Alg::Es256));
+        let trust = trust(TOKEN.public.clone());
+        let (input, signature) = TOKEN.text.rsplit_once('.').unwrap();
+        let mut changed = base64url::decode(signature).unwrap();
+        let position = position % changed.len();
+        if more.is_empty() {
+            changed[position] ^= flip;
+        } else {
+            changed.splice(position..position, more);
+        }
+        let text = format!("{input}.{}", base64url::encode(changed));
+        let (decision, findings) = judged(&trust, Alg::Es256, &text);
+        prop_assert!(matches!(decision, Decision::Pass(_)), "{decision:?}");
+        prop_assert_eq!(findings, vec![]);
+    }
 }

@@ -108,3 +108,18 @@ async fn threat_48_only_logout_tokens_of_the_provider_for_this_client_are_relaye
     // No other path is one of a relay.
     assert_eq!(stage.post("/relay/rp/x", FORM, &twice).await.status(), StatusCode::NOT_FOUND);
 }
+
+/// What verifies but can't be signed anew goes on as it is, unless the operator wants it refused.
+#[tokio::test]
+async fn without_a_fitting_key_the_operator_decides() {
+    for (on_failure, expected) in [("pass", StatusCode::OK), ("reject", StatusCode::BAD_REQUEST)] {
+        let (_server, got, settings) = relying_party(StatusCode::OK).await;
+        // A token of PS256 would need a bridge key for it, and the provider does not say that it has such.
+        let settings = format!("tokens.on_failure = \"{on_failure}\"\n{settings}");
+        let stage = Stage::start(&settings).await;
+        let token = stage.token_ps256("logout+jwt", claims());
+        let response = stage.post("/relay/rp", FORM, &format!("logout_token={token}")).await;
+        assert_eq!(response.status(), expected, "{on_failure}");
+        assert_eq!(got.lock().unwrap().len(), usize::from(expected == StatusCode::OK));
+    }
+}

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use kidstamp::clock;
 use kidstamp::config::{self, KnownRule, Override, Overrides};
@@ -153,6 +153,15 @@ impl Stage {
 
     /// The same with another header.
     pub(crate) fn token_with(&self, header: &str, claims: Value) -> String {
+        self.sign(&RSA_PKCS1_SHA256, header, claims)
+    }
+
+    /// The same with RSASSA-PSS.
+    pub(crate) fn token_ps256(&self, typ: &str, claims: Value) -> String {
+        self.sign(&RSA_PSS_SHA256, &format!(r#"{{"alg":"PS256","typ":"{typ}"}}"#), claims)
+    }
+
+    fn sign(&self, padding: &'static dyn RsaEncoding, header: &str, claims: Value) -> String {
         let mut all = json!({"iss": ISSUER, "aud": "rp", "sub": "u", "iat": clock::now()});
         all["exp"] = json!(clock::now() + 300);
         let members = claims.as_object().unwrap().clone();
@@ -160,7 +169,7 @@ impl Stage {
         let input = format!("{}.{}", base64url::encode(header), base64url::encode(all.to_string()));
         let mut signature = vec![0; self.key.public_modulus_len()];
         let random = SystemRandom::new();
-        self.key.sign(&RSA_PKCS1_SHA256, &random, input.as_bytes(), &mut signature).unwrap();
+        self.key.sign(padding, &random, input.as_bytes(), &mut signature).unwrap();
         format!("{input}.{}", base64url::encode(signature))
     }
 
