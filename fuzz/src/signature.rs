@@ -1,7 +1,7 @@
 //! The promise that matters most: a signature comes out only over what another implementation verifies as well.
 //!
 //! An input is a letter that says what is done, a header and, after a line feed, a payload. The provider signs them
-//! (or the bytes are a token as they stand, or are changed after the signature), kidstamp decides, and what it would
+//! (or the bytes are a token as they stand, or are changed after the signature, or the signature is in DER), kidstamp decides, and what it would
 //! sign is judged by the crate jsonwebtoken with cryptography of its own, and by serde_json.
 
 use super::provider::{ISSUER, NOW, PROVIDER, SKEW};
@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kidstamp::json;
 use kidstamp::token::{Decision, Mode, TokenResponse, decide, restore};
+use p256::ecdsa::Signature;
 use serde_json::Value;
 
 pub(super) fn run(data: &[u8]) {
@@ -33,7 +34,7 @@ fn token(how: u8, rest: &[u8]) -> Option<String> {
     let (header, payload) = super::halves(rest);
     let which = match how {
         b'R' => return std::str::from_utf8(rest).ok().map(|text| text.trim_end().to_owned()),
-        b'E' | b'e' => 1,
+        b'E' | b'e' | b'F' | b'f' => 1,
         b'D' | b'd' => 2,
         _ => return None,
     };
@@ -42,6 +43,9 @@ fn token(how: u8, rest: &[u8]) -> Option<String> {
     let encoding = key.signing.as_ref()?;
     let signature = jsonwebtoken::crypto::sign(signing_input.as_bytes(), encoding, key.judge.0);
     let mut signature = URL_SAFE_NO_PAD.decode(signature.ok()?).ok()?;
+    if matches!(how, b'F' | b'f') {
+        signature = Signature::from_slice(&signature).ok()?.to_der().as_bytes().to_vec();
+    }
     if how.is_ascii_lowercase() {
         // Changed after it was signed.
         let place = header.len() % signature.len();
@@ -56,16 +60,26 @@ fn verified_by_another(token: &str) {
     let (header, _) = message.split_once('.').expect("segments");
     let header = URL_SAFE_NO_PAD.decode(header).expect("base64url");
     let header: Value = serde_json::from_slice(&header).expect("JSON");
+    let joses = in_joses_form(signature);
     let by_any = PROVIDER.keys.iter().any(|key| {
         let (algorithm, decoding) = &key.judge;
         header["alg"] == key.alg.name()
-            && jsonwebtoken::crypto::verify(signature, message.as_bytes(), decoding, *algorithm)
-                .unwrap_or(false)
+            && [Some(signature), joses.as_deref()].into_iter().flatten().any(|signature| {
+                jsonwebtoken::crypto::verify(signature, message.as_bytes(), decoding, *algorithm)
+                    .unwrap_or(false)
+            })
     });
     assert!(by_any, "signed anew, though no key of the provider verifies it: {token}");
     for name in ["crit", "b64", "zip", "cty"] {
         assert!(header.get(name).is_none(), "signed anew with {name}: {token}");
     }
+}
+
+/// A signature in strict DER, as JOSE wants it; `None` for any other. Only ES256 is signed so here.
+fn in_joses_form(signature: &str) -> Option<String> {
+    let der = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    let signature = Signature::from_der(&der).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(signature.to_bytes()))
 }
 
 /// Panics unless the new token says what the old one did, in its lifetime, and can be turned back.
