@@ -31,7 +31,7 @@ pub struct Trust {
 /// A client and the secret that it shares with the provider.
 #[derive(Debug, Clone)]
 pub struct SecretClient {
-    /// Its `client_id`, which must be in the `aud` of a token that its secret verifies.
+    /// Its `client_id`, which must be all of the `aud` of a token that its secret verifies.
     pub id: String,
     /// Its secret.
     pub secret: Arc<ClientSecret>,
@@ -284,9 +284,9 @@ impl Trust {
         {
             return Err(Unverified::Audience);
         }
-        // A client's secret says nothing of the tokens of others.
+        // The client can make such tokens itself: they must be good for nobody else.
         if let (Signer::Secret(_), Some(client)) = (signer, &self.client)
-            && !claims.audiences.contains(&client.id)
+            && (claims.audiences.is_empty() || claims.audiences.iter().any(|aud| *aud != client.id))
         {
             return Err(Unverified::Audience);
         }

@@ -165,6 +165,8 @@ fn threat_02_a_mac_is_verified_with_the_secret_of_its_client_alone() {
             sign("HS256", SECRET, &to("\"x\",\"azp\":\"rp\"")),
             "audience",
         ),
+        ("for this one and another", sign("HS256", SECRET, &to("[\"rp\",\"x\"]")), "audience"),
+        ("for nobody", sign("HS256", SECRET, &to("[],\"azp\":\"rp\"")), "claims"),
         ("an unknown name", sign("HS257", SECRET, &claims()), "alg"),
         (
             "of another issuer",
@@ -178,8 +180,11 @@ fn threat_02_a_mac_is_verified_with_the_secret_of_its_client_alone() {
         assert_eq!(log_in(&sidecar), token, "{what}");
         assert_eq!(sidecar.passed(reason), before + 1, "{what}: {}", sidecar.admin("/metrics").1);
     }
-    upstream.issue(&good);
-    assert_ne!(log_in(&sidecar), good, "the control");
+    let listed = sign("HS256", SECRET, &to("[\"rp\"]"));
+    for good in [good, listed] {
+        upstream.issue(&good);
+        assert_ne!(log_in(&sidecar), good, "the control");
+    }
 }
 
 /// An access token is for somebody else, who must not know the secret.
