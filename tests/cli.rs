@@ -185,7 +185,10 @@ fn provider(jwks: &'static str) -> String {
             let length = std::io::Read::read(&mut stream, &mut head).unwrap();
             let asks_for_keys =
                 head.get(..length).is_some_and(|head| head.starts_with(b"GET /keys "));
-            let discovery = format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/keys"}}"#);
+            let discovery = format!(
+                r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/keys","response_types_supported":["code"],
+                "subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256","ES256"]}}"#
+            );
             let body = if asks_for_keys { jwks } else { &discovery };
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
             let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());

@@ -1,13 +1,12 @@
 //! `kidstamp init`: the smallest configuration that a provider needs, each line with its reason.
 
 use super::input::Input;
-use super::lint::{self, Source};
+use super::lint::response::{self, Looked};
+use super::lint::{self, Context, Source};
 use super::output::{answer, note, refuse};
 use crate::config::Origin;
-use crate::jose::CompactJws;
 use crate::rules::jwks::RepairedSet;
 use crate::rules::{Effect, Finding};
-use crate::token::{Examined, examine};
 use clap::Args;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -23,6 +22,9 @@ pub struct Init {
     /// Learn from this token of the provider, too; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Write the configuration to this new file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -42,12 +44,19 @@ pub(super) fn run(init: &Init) -> ExitCode {
 impl Init {
     /// The configuration; `None` if there is nothing to mend.
     fn probe(&self) -> Result<Option<String>, String> {
-        let source = Source::read(&self.issuer)?;
-        let set = lint::repaired(&source)?;
-        let examined = self.examined(&set)?;
-        let findings: Vec<&Finding> = set
-            .findings
+        let context = Context::trusting(self.ca.as_deref());
+        let source = Source::read(&self.issuer, &context)?;
+        let set = lint::repaired(&source, &context)?;
+        let discovery = source.findings(&context, &set);
+        let looked = self.looked(&context, &set, source.issuer.as_deref())?;
+        let (around, examined) = match looked {
+            Some(looked) => (looked.findings, Some(looked.examined)),
+            None => (Vec::new(), None),
+        };
+        let findings: Vec<&Finding> = discovery
             .iter()
+            .chain(&set.findings)
+            .chain(&around)
             .chain(examined.iter().flat_map(|examined| &examined.findings))
             .filter(|finding| finding.effect != Effect::Kept)
             .collect();
@@ -96,12 +105,15 @@ impl Init {
         Ok(Some(toml))
     }
 
-    fn examined(&self, set: &RepairedSet) -> Result<Option<Examined>, String> {
+    fn looked(
+        &self,
+        context: &Context,
+        set: &RepairedSet,
+        issuer: Option<&str>,
+    ) -> Result<Option<Looked>, String> {
         let Some(file) = &self.token else { return Ok(None) };
         let input = Input::read(Some(file))?;
-        let jws = CompactJws::parse(input.text("a token")?.trim())
-            .map_err(|error| format!("{}: not a token: {error}", input.name))?;
-        Ok(Some(examine(&jws, set)))
+        response::look(&input, context, set, issuer).map(Some)
     }
 
     fn write(&self, toml: &str) -> ExitCode {

@@ -55,7 +55,7 @@ pub enum Command {
     Serve(ServeFlags),
     /// Show what kidstamp does: a legacy provider and a strict relying party, before and after.
     Demo(DemoFlags),
-    /// Tell what relying parties refuse in a provider's key set, and who; exit code 1 if anything.
+    /// Tell what relying parties refuse of a provider, and who; exit code 1 if anything.
     Lint(Lint),
     /// Write the smallest configuration that a provider needs, with the reason for each line.
     Init(Init),
@@ -96,6 +96,6 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 /// The rules that `[rules]` may name.
-fn known_rules() -> Vec<KnownRule<'static>> {
+pub(crate) fn known_rules() -> Vec<KnownRule<'static>> {
     rules::all().map(KnownRule::from).collect()
 }

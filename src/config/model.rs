@@ -290,7 +290,7 @@ impl Default for Timeouts {
 }
 
 /// One `[[issuer]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Issuer {
     /// The exact `iss`; without it, the first valid discovery document says.
     pub issuer: Option<String>,
@@ -350,13 +350,14 @@ impl ConfiguredMetadata {
 }
 
 /// Where an issuer's bridge keys come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KeySource {
     /// A directory of key files; not yet looked into, it may be missing.
     Directory(PathBuf),
     /// Made at start and forgotten at the end: for trying out.
     Ephemeral,
     /// Nowhere: no token is re-signed.
+    #[default]
     None,
 }
 

@@ -2,7 +2,9 @@
 //!
 //! For people who look for a fault: nothing is decided or changed here, and what is found may be shown.
 
-use crate::jose::{Alg, CompactJws, Kid, PublicKey, VerificationKey, thumbprint};
+use super::kind::TokenKind;
+use super::response::UpstreamToken;
+use crate::jose::{Alg, CompactJws, JwsError, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{Document, Limits, Value};
 use crate::rules::jwks::{KnownKey, RepairedSet};
 use crate::rules::{Effect, Finding, Settings, claims};
@@ -24,8 +26,27 @@ struct Key {
     alg: Option<Alg>,
 }
 
-/// Looks at `jws`, a token of the provider that publishes `set`.
-pub fn examine(jws: &CompactJws<'_>, set: &RepairedSet) -> Examined {
+/// Looks at an ID token of the provider that publishes `set`, at the time `now`, in seconds since 1970.
+pub fn examine(
+    token: &UpstreamToken<'_>,
+    set: &RepairedSet,
+    options: &claims::Options,
+    now: i64,
+) -> Result<Examined, JwsError> {
+    let jws = CompactJws::parse(token.text())?;
+    let mut examined = examine_header(&jws, set, &options.settings);
+    let typ = jws.header().typ.as_deref().filter(|typ| !TokenKind::IdToken.may_have_typ(Some(typ)));
+    let odd = typ.and_then(|typ| claims::repair_type(typ, &options.settings));
+    examined.findings.extend(odd.map(|odd| odd.finding));
+    let payload = std::str::from_utf8(jws.payload()).unwrap_or_default();
+    let hashes = jws.header().alg.map(|alg| token.beside().hashes(alg.hash())).unwrap_or_default();
+    if let Ok(claims) = claims::repair_beside(payload, options, &hashes, now) {
+        examined.findings.extend(claims.findings);
+    }
+    Ok(examined)
+}
+
+fn examine_header(jws: &CompactJws<'_>, set: &RepairedSet, settings: &Settings) -> Examined {
     let document = Document::parse(&set.text, Limits::DOCUMENT).ok();
     let keys = document.as_ref().and_then(|document| document.root().get("keys"));
     let published: Vec<Key> =
@@ -36,7 +57,7 @@ pub fn examine(jws: &CompactJws<'_>, set: &RepairedSet) -> Examined {
     let mut findings = Vec::new();
     let signer = published.iter().find(|key| key.verification.verifies(jws)).or_else(|| {
         let signer = published.iter().find(|key| key.verification.verifies_der(jws))?;
-        findings.extend(claims::found_signature_in_der(&Settings::new()));
+        findings.extend(claims::found_signature_in_der(settings));
         Some(signer)
     });
     let mut found = |rule, member: &str, detail: String, effect, flaw| {

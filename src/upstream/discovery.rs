@@ -8,27 +8,27 @@ use http::Uri;
 
 /// The algorithms that the provider's keys sign with; nothing where they are not known yet.
 #[derive(Debug, Default)]
-pub(super) struct Signs<'s> {
-    pub(super) with: Vec<&'s str>,
+pub(crate) struct Signs<'s> {
+    pub(crate) with: Vec<&'s str>,
     /// Those of them that a key names itself.
-    pub(super) named: Vec<&'s str>,
+    pub(crate) named: Vec<&'s str>,
 }
 
 /// What the rules for the discovery document of one issuer are told.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Surroundings<'s> {
+pub(crate) struct Surroundings<'s> {
     /// Settings that differ from the rules' defaults.
-    pub(super) settings: &'s Settings,
-    pub(super) issuer: &'s Issuer,
+    pub(crate) settings: &'s Settings,
+    pub(crate) issuer: &'s Issuer,
     /// Where the provider is reached.
-    pub(super) upstream: &'s Origin,
+    pub(crate) upstream: &'s Origin,
     /// The origin that relying parties use, if it is configured or learned already.
-    pub(super) external: Option<&'s Origin>,
+    pub(crate) external: Option<&'s Origin>,
 }
 
 impl Surroundings<'_> {
     /// Repairs the document `text`; `None` if it can't be read.
-    pub(super) fn repair<'t>(self, text: &'t [u8], signs: &Signs<'_>) -> Option<Repaired<'t>> {
+    pub(crate) fn repair<'t>(self, text: &'t [u8], signs: &Signs<'_>) -> Option<Repaired<'t>> {
         let text = std::str::from_utf8(text).ok()?;
         let external = self.external.cloned().or_else(|| external_of(text));
         let outside = |url: &str| outside(url, self.upstream, external.as_ref()?);
@@ -36,7 +36,7 @@ impl Surroundings<'_> {
     }
 
     /// The document of a provider that has none; `None` if the configuration does not say enough.
-    pub(super) fn make(self, signs: &Signs<'_>) -> Option<Repaired<'static>> {
+    pub(crate) fn make(self, signs: &Signs<'_>) -> Option<Repaired<'static>> {
         let outside = |url: &str| outside(url, self.upstream, self.external?);
         let endpoints: Vec<(&str, String)> = self
             .issuer
@@ -49,7 +49,7 @@ impl Surroundings<'_> {
     }
 
     /// What is wrong with the document's media type.
-    pub(super) fn look_at_content_type(self, content_type: Option<&str>) -> Option<Finding> {
+    pub(crate) fn look_at_content_type(self, content_type: Option<&str>) -> Option<Finding> {
         discovery::look_at_content_type(content_type, self.settings)
     }
 

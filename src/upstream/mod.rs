@@ -23,6 +23,7 @@ mod treatment;
 #[cfg(feature = "in-memory")]
 pub use connect::InMemory;
 pub use connect::{ConnectError, Connector};
+pub(crate) use discovery::{Signs, Surroundings};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
 pub use health::{Failure, Health};
 pub use metadata::{Metadata, MetadataError};
@@ -33,6 +34,7 @@ pub use refresh::PrepareError;
 pub use refresher::{IssuerStatus, Refresher, Wanted};
 pub use sender::Sender;
 pub use site::{Endpoint, Route, Site, discovery_path};
+pub(crate) use snapshot::signs_of;
 pub use snapshot::{PublishedDiscovery, PublishedKeys, Snapshot, SnapshotError};
 pub use tls::TlsError;
 pub use treatment::{Treatment, Treatments};

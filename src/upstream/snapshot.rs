@@ -138,7 +138,7 @@ impl Snapshot {
             bridge: signing(from, &read_keys(&repaired.text)?),
         };
         let treatments = Treatments::new(from.config, &common, from.secrets);
-        let (discovery, found) = discovery(from, &repaired, &treatments)?;
+        let (discovery, found) = discovery(from, &repaired, &treatments);
         let mut findings = repaired.findings;
         findings.extend(found);
         let snapshot = Self {
@@ -324,19 +324,9 @@ fn discovery(
     from: &Ingredients<'_>,
     repaired: &RepairedSet,
     treatments: &Treatments,
-) -> Result<(Option<PublishedDiscovery>, Vec<Finding>), SnapshotError> {
-    let keys = read_keys(&repaired.text)?;
-    let signing = || keys.iter().filter(|key| key.signs);
-    let names = |algs: &mut dyn Iterator<Item = Alg>| -> Vec<&'static str> {
-        let algs: BTreeSet<Alg> = algs.collect();
-        algs.into_iter().map(Alg::name).collect()
-    };
-    let default_of = |key: &ReadKey| Some(key.public.as_ref()?.key_type()?.default_alg());
+) -> (Option<PublishedDiscovery>, Vec<Finding>) {
     let instead = treatments.instead_of_macs(&from.metadata.id_token_algs);
-    let signs = Signs {
-        with: names(&mut signing().filter_map(|key| key.alg.or_else(|| default_of(key)))),
-        named: names(&mut signing().filter_map(|key| key.alg).chain(instead)),
-    };
+    let signs = signs_of(repaired, instead);
     let json = |document: Repaired<'_>, is_new| PublishedDiscovery {
         document: publishable(document.text.into_owned(), "application/json", from),
         is_new,
@@ -344,10 +334,10 @@ fn discovery(
     let Some(document) = from.discovery else {
         let made = from.surroundings.make(&signs);
         let findings = made.iter().flat_map(|made| made.findings.clone()).collect();
-        return Ok((made.map(|made| json(made, true)), findings));
+        return (made.map(|made| json(made, true)), findings);
     };
     let Some(mut repaired) = from.surroundings.repair(&document.body, &signs) else {
-        return Ok((None, Vec::new()));
+        return (None, Vec::new());
     };
     let mut findings = std::mem::take(&mut repaired.findings);
     let content_type = document.headers.get(CONTENT_TYPE);
@@ -358,7 +348,22 @@ fn discovery(
     // In the place where it belongs, the provider has nothing.
     let is_elsewhere = from.issuer.discovery_uri.is_some();
     let is_new = repaired.is_changed() || is_odd || is_elsewhere;
-    Ok((Some(json(repaired, is_new)), findings))
+    (Some(json(repaired, is_new)), findings)
+}
+
+/// The algorithms that the keys of a set sign with; `more` are known to be used besides.
+pub(crate) fn signs_of(set: &RepairedSet, more: impl IntoIterator<Item = Alg>) -> Signs<'static> {
+    let keys = read_keys(&set.text).unwrap_or_default();
+    let signing = || keys.iter().filter(|key| key.signs);
+    let names = |algs: &mut dyn Iterator<Item = Alg>| -> Vec<&'static str> {
+        let algs: BTreeSet<Alg> = algs.collect();
+        algs.into_iter().map(Alg::name).collect()
+    };
+    let default_of = |key: &ReadKey| Some(key.public.as_ref()?.key_type()?.default_alg());
+    Signs {
+        with: names(&mut signing().filter_map(|key| key.alg.or_else(|| default_of(key)))),
+        named: names(&mut signing().filter_map(|key| key.alg).chain(more)),
+    }
 }
 
 fn publishable(body: String, content_type: &'static str, from: &Ingredients<'_>) -> PublishedKeys {

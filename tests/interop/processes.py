@@ -51,7 +51,7 @@ def answers_ok(url: str) -> bool:
         session.trust_env = False
         try:
             return session.get(url, timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
 

@@ -80,14 +80,16 @@ def _trusting(ca_file: str | None) -> dict[str, str]:
     return {"SSL_CERT_FILE": ca_file, "NODE_EXTRA_CA_CERTS": ca_file} if ca_file else {}
 
 
-def _ruby_jwt_missing() -> str | None:
+def ruby_jwt_missing() -> str | None:
+    """Why ruby-jwt can't be asked here, or None."""
     if shutil.which("ruby") is None:
         return "Debian package ruby is not installed"
     found = subprocess.run(["ruby", "-e", "require 'jwt'"], check=False, capture_output=True, timeout=_SECONDS)
     return None if found.returncode == 0 else "Debian package ruby-jwt is not installed"
 
 
-def _jose_missing() -> str | None:
+def jose_missing() -> str | None:
+    """Why jose can't be asked here, or None."""
     if shutil.which("node") is None:
         return "node is not installed"
     return None if (_NODE_FOLDER / "node_modules/jose").is_dir() else "jose is not installed (tests/interop/setup)"
@@ -117,7 +119,7 @@ def openid_client_hybrid(question: dict[str, str]) -> dict:
 
 RELYING_PARTIES: tuple[RelyingParty, ...] = (
     LibraryRp("pyjwt", (sys.executable, str(_SCRIPTS / "pyjwt_quickstart.py")), lambda: None),
-    LibraryRp("ruby-jwt", ("ruby", str(_SCRIPTS / "ruby_jwt_quickstart.rb")), _ruby_jwt_missing),
-    LibraryRp("jose", ("node", str(_SCRIPTS / "jose_quickstart.mjs"), str(_NODE_FOLDER)), _jose_missing),
+    LibraryRp("ruby-jwt", ("ruby", str(_SCRIPTS / "ruby_jwt_quickstart.rb")), ruby_jwt_missing),
+    LibraryRp("jose", ("node", str(_SCRIPTS / "jose_quickstart.mjs"), str(_NODE_FOLDER)), jose_missing),
     EspoCrmLikeRp(),
 )

@@ -41,6 +41,8 @@ mod listeners;
 mod pass_through;
 mod profiles;
 mod restore;
+mod rule_cases;
+mod rulebook;
 mod rules;
 mod same_key;
 mod secrets;

@@ -185,7 +185,10 @@ pub(crate) fn verify(token: &str, jwks: &str) -> Result<(), String> {
     let kid = header["kid"].as_str().ok_or("the token has no kid")?;
     let named: Vec<&Value> = keys.iter().filter(|key| key["kid"] == kid).collect();
     let [key] = named.as_slice() else { return Err(format!("{} keys have its kid", named.len())) };
-    if header["alg"] != "RS256" || key["alg"] != "RS256" || key["kty"] != "RSA" {
+    if header["alg"] != "RS256"
+        || key.get("alg").is_some_and(|alg| alg != "RS256")
+        || key["kty"] != "RSA"
+    {
         return Err("not the algorithm".to_owned());
     }
     let (input, octets) = token.rsplit_once('.').ok_or("not a JWS")?;

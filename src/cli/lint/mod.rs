@@ -1,19 +1,20 @@
-//! `kidstamp lint`: what do relying parties refuse in this provider's key set, and in a token of it?
+//! `kidstamp lint`: what do relying parties refuse in this provider's documents, and in a token of it?
 
+mod context;
 mod form;
 mod report;
+pub(super) mod response;
 mod source;
 
 use super::input::Input;
 use super::output::{NO, answer_with, refuse, visible};
 use crate::clock;
-use crate::jose::CompactJws;
-use crate::rules::jwks::{self, KnownKey, Options, RepairedSet};
+use crate::rules::jwks::{self, KnownKey, RepairedSet};
 use crate::rules::strictness::{self, RelyingParty};
-use crate::rules::{Finding, claims};
-use crate::token::examine;
 use clap::{Args, ValueEnum};
+pub(super) use context::Context;
 use report::Report;
+use response::Looked;
 pub(super) use source::Source;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
@@ -25,9 +26,16 @@ pub struct Lint {
     /// The issuer's URL, a file with a key set (JWKS), or - for standard input
     #[arg(value_name = "ISSUER-URL|FILE|-")]
     source: String,
-    /// Look at this token of the provider, too; - reads it from standard input
+    /// Look at this ID token of the provider, too, or at the token response with it, also with its head as `curl -i` shows
+    /// it; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
+    /// Look with this configuration of kidstamp: its rules, and what it knows of the issuer
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Tell only what this relying party refuses, such as pyjwt
     #[arg(long = "for", value_name = "RP")]
     relying_party: Option<String>,
@@ -71,18 +79,22 @@ impl Lint {
         if stdin && self.source == "-" {
             return Err("the token and the key set can't both come from standard input".to_owned());
         }
-        let source = Source::read(&self.source)?;
-        let set = repaired(&source)?;
+        let ca = self.ca.as_deref();
+        let context = match &self.config {
+            Some(file) => Context::of_config(file, &self.source, ca)?,
+            None => Context::trusting(ca),
+        };
+        let source = Source::read(&self.source, &context)?;
+        let set = repaired(&source, &context)?;
         let token = self.token.as_deref().map(|file| Input::read(Some(file))).transpose()?;
-        let mut findings = set.findings.clone();
+        let mut findings = source.findings(&context, &set);
+        findings.extend(set.findings.iter().cloned());
         let mut notes = Vec::new();
         if let Some(token) = token {
-            let text = token.text("a token")?.trim();
-            let jws = CompactJws::parse(text)
-                .map_err(|error| format!("{}: not a token: {error}", token.name))?;
-            let examined = examine(&jws, &set);
+            let Looked { findings: around, examined } =
+                response::look(&token, &context, &set, source.issuer.as_deref())?;
+            findings.extend(around);
             findings.extend(examined.findings);
-            findings.extend(of_claims(&jws, source.issuer.as_deref()));
             notes.extend(examined.learned.map(|known| {
                 format!("this token teaches what the set lacks; to publish it:\n{}", lines(&known))
             }));
@@ -96,17 +108,9 @@ impl Lint {
     }
 }
 
-/// What the rules find in the payload, which must be JSON for that.
-fn of_claims(jws: &CompactJws<'_>, issuer: Option<&str>) -> Vec<Finding> {
-    let issuer = issuer.unwrap_or_default().to_owned();
-    let options = claims::Options { issuer, ..claims::Options::default() };
-    let payload = std::str::from_utf8(jws.payload()).unwrap_or_default();
-    claims::repair(payload, &options, clock::now()).map(|set| set.findings).unwrap_or_default()
-}
-
 /// The set of `source`, repaired; the error is for the operator.
-pub(super) fn repaired(source: &Source) -> Result<RepairedSet, String> {
-    jwks::repair(&source.text, &Options::default())
+pub(super) fn repaired(source: &Source, context: &Context) -> Result<RepairedSet, String> {
+    jwks::repair(&source.text, &context.jwks())
         .map_err(|error| format!("{}: {}", source.name, visible(&error.to_string())))
 }
 

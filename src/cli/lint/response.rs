@@ -1,0 +1,67 @@
+//! `--token FILE`: a token, or the token response that it came in, with its head perhaps, as `curl -i` shows it.
+
+use super::super::input::Input;
+use super::context::Context;
+use crate::clock;
+use crate::rules::Finding;
+use crate::rules::jwks::RepairedSet;
+use crate::rules::token_response::{self, Facts, Head};
+use crate::token::{Examined, TokenResponse, examine};
+
+/// What came of looking at a token and what was around it.
+pub(in super::super) struct Looked {
+    pub(in super::super) findings: Vec<Finding>,
+    pub(in super::super) examined: Examined,
+}
+
+/// Looks at the token of the provider of `set` whose issuer is `issuer`; the error is for the operator.
+pub(in super::super) fn look(
+    input: &Input,
+    context: &Context,
+    set: &RepairedSet,
+    issuer: Option<&str>,
+) -> Result<Looked, String> {
+    let text = input.text("a token, or a token response")?;
+    let (head, body) = match text.starts_with("HTTP/") {
+        true => {
+            text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n")).unwrap_or((text, ""))
+        }
+        false => ("", text.trim()),
+    };
+    let mut findings = Vec::new();
+    let unmarked = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let response = if unmarked.starts_with('{') {
+        let repaired = token_response::repair(body, Facts::default(), context.rules())
+            .map_err(|error| format!("{}: {error}", input.name))?;
+        findings.extend(repaired.findings);
+        if !head.is_empty() {
+            findings.extend(of_head(head, context));
+        }
+        repaired.text.into_owned()
+    } else {
+        format!("{{\"id_token\":{}}}", crate::json::quote(body))
+    };
+    let parsed = TokenResponse::parse(response.as_bytes())
+        .map_err(|error| format!("{}: {error}", input.name))?;
+    let token =
+        parsed.id_token().ok_or_else(|| format!("{}: there is no ID token in it", input.name))?;
+    let examined = examine(&token, set, &context.claims(issuer), clock::now())
+        .map_err(|error| format!("{}: not a token: {error}", input.name))?;
+    Ok(Looked { findings, examined })
+}
+
+fn of_head(head: &str, context: &Context) -> Vec<Finding> {
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+    let field = |name: &str| {
+        let mut named = fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.trim())
+    };
+    let head = Head {
+        status: status.unwrap_or(200),
+        content_type: field("content-type"),
+        cache_control: field("cache-control"),
+    };
+    token_response::repair_head(head, context.rules()).findings
+}
