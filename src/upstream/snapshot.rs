@@ -383,6 +383,8 @@ fn publishable(body: String, content_type: &'static str, from: &Ingredients<'_>)
 }
 
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 mod settling;
 #[cfg(test)]
 mod vectors;

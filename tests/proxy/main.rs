@@ -41,6 +41,7 @@ mod listeners;
 mod pass_through;
 mod profiles;
 mod restore;
+#[allow(dead_code, reason = "what combines cases is for src/upstream/snapshot/pairs.rs")]
 mod rule_cases;
 mod rulebook;
 mod rules;

@@ -112,6 +112,10 @@ impl Case {
             let mine = both.said.get(name).cloned();
             let said = match (name.as_str(), mine) {
                 ("flaw", mine) => mine.unwrap_or_else(|| said.clone()),
+                ("claims" | "response", Some(mine)) if mine != *said => {
+                    let in_order = IN_ORDER.iter().find(|(known, _)| known == name)?.1;
+                    merged(&mine, said, in_order)?
+                }
                 (_, Some(mine)) if mine != *said => return None,
                 _ => said.clone(),
             };
@@ -154,6 +158,58 @@ impl Case {
         let token = self.token(values);
         values.with("id_token", &token).filled(self.says("response"))
     }
+}
+
+/// Two objects that differ from one `in_order` in different members, as one that differs in all of them.
+fn merged(one: &str, other: &str, in_order: &str) -> Option<String> {
+    let mark = |text: &str| text.starts_with("${bom}");
+    let bare = |text: &str| text.trim_start_matches("${bom}").to_owned();
+    let (first, second, base) = (members(&bare(one)), members(&bare(other)), members(in_order));
+    let find = |members: &[(String, String)], name: &str| {
+        members.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    };
+    let mut names: Vec<String> = first.iter().map(|(name, _)| name.clone()).collect();
+    names.extend(second.iter().chain(&base).map(|(name, _)| name.clone()));
+    let mut seen = Vec::new();
+    let mut both = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            continue;
+        }
+        let [mine, theirs, right] = [&first, &second, &base].map(|members| find(members, &name));
+        let value = match (mine == right, theirs == right) {
+            (false, false) if mine != theirs => return None,
+            (false, _) => mine,
+            _ => theirs,
+        };
+        both.extend(value.map(|value| format!("\"{name}\":{value}")));
+        seen.push(name);
+    }
+    let mark = if mark(one) || mark(other) { "${bom}" } else { "" };
+    Some(format!("{mark}{{{}}}", both.join(",")))
+}
+
+/// Names and values of an object, with what is still to be put into them.
+fn members(object: &str) -> Vec<(String, String)> {
+    let inside = object.trim().strip_prefix('{').unwrap().strip_suffix('}').unwrap();
+    let mut members = Vec::new();
+    let (mut depth, mut quoted, mut member) = (0, false, String::new());
+    for sign in inside.chars().chain([',']) {
+        match sign {
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                let (name, value) = member.split_once(':').unwrap();
+                members.push((name.trim().trim_matches('"').to_owned(), value.to_owned()));
+                member.clear();
+                continue;
+            }
+            _ => {}
+        }
+        member.push(sign);
+    }
+    members
 }
 
 /// Status line and fields that a line `head` names.
