@@ -40,6 +40,11 @@ impl Drain {
 }
 
 impl Draining {
+    /// Until load balancers are told not to send anything.
+    pub(super) async fn unready(&mut self) {
+        let _ = self.0.wait_for(|phase| *phase >= Phase::Unready).await;
+    }
+
     /// Until no new connection is to be accepted.
     pub(super) async fn closed_to_new(&mut self) {
         // The sender lives as long as the process; without it there is nothing to serve either.

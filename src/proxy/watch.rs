@@ -13,12 +13,16 @@ use std::time::{Duration, Instant};
 
 /// The longest time between two looks.
 const LONGEST_TICK: Duration = Duration::from_secs(1);
+/// How long a request may be on its way: a client can't know yet that its connection is to end.
+const LAST_CALL: Duration = Duration::from_secs(2);
 /// How long a connection on which nothing is under way may take to end once it was asked to.
 const PARTING: Duration = Duration::from_secs(5);
 
 /// How a connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
+    /// After what is under way; if nothing is, after a request that may be on its way already.
+    AfterNext,
     /// After what is under way.
     Gracefully,
     /// At once.
@@ -73,6 +77,8 @@ pub(super) struct UnderWay(Rc<Watch>);
 struct Clock {
     start: Instant,
     now: Cell<Duration>,
+    /// Each connection's next request is to be its last.
+    is_late: Cell<bool>,
 }
 
 /// All connections of a worker.
@@ -89,7 +95,11 @@ pub(super) struct Watches {
 
 impl Watches {
     pub(super) fn new(limits: Limits) -> Self {
-        let clock = Rc::new(Clock { start: Instant::now(), now: Cell::default() });
+        let clock = Rc::new(Clock {
+            start: Instant::now(),
+            now: Cell::default(),
+            is_late: Cell::default(),
+        });
         Self {
             clock,
             watches: RefCell::default(),
@@ -153,6 +163,11 @@ impl Watches {
         });
     }
 
+    /// Each connection is to end with its next request: clients go elsewhere without losing one.
+    pub(super) fn invite_no_more(&self) {
+        self.clock.is_late.set(true);
+    }
+
     /// Tells every connection to end after what is under way, and after `grace` at once; tunnels, which would never
     /// end by themselves, after `tunnel_grace`.
     pub(super) fn end(&self, grace: Duration, tunnel_grace: Duration) {
@@ -160,7 +175,7 @@ impl Watches {
         self.deadline.set(Some(now + grace));
         self.tunnel_deadline.set(Some(now + tunnel_grace));
         for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
-            watch.end(Ending::Gracefully);
+            watch.end(Ending::AfterNext);
         }
     }
 }
@@ -180,7 +195,10 @@ impl Watch {
         self.enter(Stage::Busy);
         let requests = self.requests.get() + 1;
         self.requests.set(requests);
-        (UnderWay(Rc::clone(self)), requests >= limits.connection_requests)
+        let is_last = requests >= limits.connection_requests
+            || self.clock.is_late.get()
+            || self.ending.get().is_some();
+        (UnderWay(Rc::clone(self)), is_last)
     }
 
     /// True while requests are under way.
@@ -232,7 +250,7 @@ impl Watch {
         std::future::poll_fn(|context| {
             match self.poll_ending(context) {
                 Some(Ending::Now) => return Poll::Ready(None),
-                Some(Ending::Gracefully) if !is_parting => {
+                Some(ending) if !is_parting && self.is_to_part(ending) => {
                     is_parting = true;
                     part(connection.as_mut());
                 }
@@ -252,8 +270,8 @@ impl Watch {
     pub(super) async fn greet<F: Future>(&self, handshake: F) -> Option<F::Output> {
         let mut handshake = std::pin::pin!(handshake);
         let greeted = std::future::poll_fn(|context| match self.poll_ending(context) {
-            Some(_) => Poll::Ready(None),
-            None => handshake.as_mut().poll(context).map(Some),
+            Some(Ending::Now) => Poll::Ready(None),
+            _ => handshake.as_mut().poll(context).map(Some),
         });
         let greeted = greeted.await;
         self.enter(Stage::Greeting);
@@ -281,6 +299,11 @@ impl Watch {
         ending
     }
 
+    /// True once nothing is lost by that. HTTP/2 tells the client up to which request it has got (RFC 9113 §6.8).
+    fn is_to_part(&self, ending: Ending) -> bool {
+        ending != Ending::AfterNext || self.stage.get() == Stage::Busy || self.multiplexed.get()
+    }
+
     fn enter(&self, stage: Stage) {
         self.stage.set(stage);
         self.stage_since.set(self.clock.now.get());
@@ -299,8 +322,14 @@ impl Watch {
         }
         let since = self.stage_since.get();
         let is_busy = self.stage.get() == Stage::Busy;
-        if !is_busy && self.ending.get().is_some() && is_past(self.told.get().max(since), PARTING) {
-            return Some(Ending::Now);
+        if !is_busy && let Some(ending) = self.ending.get() {
+            let told = self.told.get().max(since);
+            if is_past(told, PARTING) {
+                return Some(Ending::Now);
+            }
+            if ending == Ending::AfterNext && is_past(told, LAST_CALL) {
+                return Some(Ending::Gracefully);
+            }
         }
         match self.stage.get() {
             Stage::Busy | Stage::Tunnel => {}
@@ -319,7 +348,7 @@ impl Watch {
             Stage::Idle if is_past(since, limits.keep_alive) => return Some(Ending::Gracefully),
             Stage::Idle => {}
         }
-        is_past(self.born, limits.connection_age).then_some(Ending::Gracefully)
+        is_past(self.born, limits.connection_age).then_some(Ending::AfterNext)
     }
 
     /// A tunnel ends when nothing moves in either direction.

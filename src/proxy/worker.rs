@@ -15,10 +15,15 @@ use crate::upstream::{Connector, Refresher};
 use http::HeaderValue;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+/// Between two words in the log about the limit of connections.
+const FULL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the requests of one worker are handled with.
 pub(super) struct Worker {
@@ -108,12 +113,18 @@ async fn serve(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Accepted, but more than may be served at a time.
     let mut waiting = None;
+    let mut told_full: Option<Instant> = None;
+    let (mut unready, mut is_unready) = (draining.clone(), false);
     let deadlines = tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
     loop {
         tokio::select! {
             biased;
             _ = tick.tick(), if !watches.is_empty() => watches.look(),
             () = draining.closed_to_new() => break,
+            () = unready.unready(), if !is_unready => {
+                is_unready = true;
+                watches.invite_no_more();
+            }
             // Keeps the set of finished connections empty.
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             seat = Arc::clone(&seats).acquire_owned(), if waiting.is_some() => {
@@ -123,7 +134,18 @@ async fn serve(
                     connections.spawn_local(seated(connection, seat));
                 }
             }
-            accepted = accept(&listener), if waiting.is_none() => waiting = Some(accepted),
+            accepted = accept(&listener), if waiting.is_none() => {
+                waiting = Some(accepted);
+                if seats.available_permits() == 0
+                    && told_full.is_none_or(|told| told.elapsed() >= FULL_INTERVAL)
+                {
+                    told_full = Some(Instant::now());
+                    warn!(
+                        "as many clients are connected as server.limits.connections allows ({}); others wait",
+                        server.limits.connections
+                    );
+                }
+            }
         }
     }
     // Whoever has connected already does not find a closed door.

@@ -120,7 +120,7 @@ fn requests_under_way_are_finished_after_sigterm() {
     assert_eq!(idle.get("/x").status, 200);
     let address = process.listen();
     process.terminate();
-    assert_eq!(idle.rest(), "", "an idle connection is closed at once");
+    assert_eq!(idle.rest(), "", "an idle connection is closed");
     crate::eventually("nobody is let in any more", || {
         std::net::TcpStream::connect(address).is_err().then_some(())
     });
@@ -128,6 +128,25 @@ fn requests_under_way_are_finished_after_sigterm() {
     for client in clients {
         let response = client.join().unwrap();
         assert_eq!((response.status, response.end), (200, End::Complete), "{response:?}");
+    }
+    let (code, log) = process.ended();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+/// A client can't know yet that its connection is to end: what it sends meanwhile is not lost.
+#[test]
+fn a_request_that_is_on_its_way_when_the_end_begins_is_answered() {
+    let upstream = Upstream::start();
+    let process = serve(Sidecar::before(&upstream));
+    process.await_ready();
+    let (mut fresh, mut kept) = (process.client(), process.client());
+    assert_eq!(kept.get("/x").status, 200);
+    process.terminate();
+    crate::eventually("it drains", || process.log().contains("finishing").then_some(()));
+    for client in [&mut fresh, &mut kept] {
+        let response = client.get("/x");
+        assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+        assert_eq!(client.rest(), "");
     }
     let (code, log) = process.ended();
     assert_eq!(code, Some(0), "{log}");
@@ -158,7 +177,13 @@ fn while_draining_it_is_not_ready_but_serves() {
         (process.admin("/readyz") == (503, "draining\n".to_owned())).then_some(())
     });
     assert_eq!(process.admin("/livez").0, 200);
-    assert_eq!(process.client().get("/x").status, 200);
+    let mut client = process.client();
+    assert_eq!(
+        client.get("/x").header("connection"),
+        Some("close"),
+        "clients go elsewhere in time"
+    );
+    assert_eq!(client.rest(), "");
     process.terminate();
     let (code, log) = process.ended();
     assert_eq!(code, Some(1), "who asks twice does not want to wait: {log}");

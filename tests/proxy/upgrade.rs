@@ -145,21 +145,36 @@ fn threat_31_a_tunnel_has_a_seat_until_it_is_idle_for_too_long() {
     assert_eq!(next.response().status, 200);
 }
 
-#[test]
-fn the_drain_lets_tunnels_go_on_for_a_while() {
-    let (upstream, gate) = (Upstream::start(), Gate::new());
-    upstream.on("/socket", Answer::raw(AGREE).then_wait(&gate).then("late"));
-    let setup = Sidecar::before(&upstream).with("server.drain_tunnels = \"2s\"");
-    let (file, folder) = setup.write();
+/// A tunnel under way, and the process before it, which drains.
+fn draining(settings: &str, gate: &Gate) -> (Upstream, Process, Client) {
+    let upstream = Upstream::start();
+    upstream.on("/socket", Answer::raw(AGREE).then_wait(gate).then("late"));
+    let (file, folder) = Sidecar::before(&upstream).with(settings).write();
     let process = Process::start(&["serve", "--config", file.to_str().unwrap()]).keeping(folder);
     process.await_ready();
-    let (mut idle, mut client) = (process.client(), process.client());
-    idle.get("/x");
+    let mut client = process.client();
     switch(&mut client);
     process.terminate();
-    assert_eq!(idle.rest(), "", "it drains");
+    crate::eventually("it drains", || process.log().contains("finishing").then_some(()));
+    (upstream, process, client)
+}
+
+#[test]
+fn the_drain_lets_tunnels_go_on_for_a_while() {
+    let gate = Gate::new();
+    let (_upstream, process, mut client) = draining("server.drain_tunnels = \"1m\"", &gate);
     gate.open();
-    assert_eq!(client.rest(), "late");
+    assert_eq!(client.bytes(4), b"late");
+    drop(client);
+    let (code, log) = process.ended();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn the_drain_ends_tunnels_in_the_end() {
+    let settings = "server.drain_tunnels = \"100ms\"\nserver.drain_timeout = \"1h\"";
+    let (_upstream, process, mut client) = draining(settings, &Gate::new());
+    assert_eq!(client.rest(), "");
     let (code, log) = process.ended();
     assert_eq!(code, Some(0), "{log}");
 }
