@@ -39,6 +39,7 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
         Ok(inherited) => inherited,
         Err(error) => return refuse(&error.to_string()),
     };
+    allow_descriptors(config.server.limits.connections);
     let running = match proxy::start_on(config, inherited) {
         Ok(running) => running,
         Err(error) => return refuse(&error.to_string()),
@@ -56,6 +57,20 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
     running.stop();
     info!("done");
     ExitCode::SUCCESS
+}
+
+/// Takes as many descriptors as this process may have: many a system gives 1024 at first, and more to who asks.
+/// `connections` of clients want as many towards the provider in the worst case.
+fn allow_descriptors(connections: usize) {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(2);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(allowed) if allowed >= wanted => {}
+        Ok(allowed) => warn!(
+            "this process may have {allowed} open files, which is too few for server.limits.connections = \
+             {connections}; allow {wanted} (ulimit -Hn, LimitNOFILE=), or lower the limit"
+        ),
+        Err(error) => warn!("the number of files that may be open can't be raised: {error}"),
+    }
 }
 
 /// Logs to standard error through a bounded queue, so that a full pipe stops no request.

@@ -206,3 +206,19 @@ fn replicas_with_the_same_keys_publish_the_same_bytes() {
     assert_eq!(first.header("etag"), second.header("etag"));
     assert_eq!(first.header("cache-control"), second.header("cache-control"));
 }
+
+#[test]
+fn as_many_files_may_be_open_as_the_system_lets_it_have() {
+    let upstream = Upstream::start();
+    let (file, folder) = Sidecar::before(&upstream).with("server.limits.connections = 400").write();
+    let few = Process::start_in_shell(
+        "ulimit -Sn 256; ulimit -Hn 512",
+        &["serve", "--config", file.to_str().unwrap()],
+    );
+    few.await_ready();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", few.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("512"), "{files}");
+    assert!(few.log().contains("512 open files"), "{}", few.log());
+    drop(folder);
+}

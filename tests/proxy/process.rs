@@ -36,6 +36,20 @@ impl Process {
         Self::spawn(command)
     }
 
+    /// After these commands of a shell, which becomes the program.
+    pub(crate) fn start_in_shell(before: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let script = format!("{before}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_kidstamp")]).args(arguments);
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn spawn(mut command: Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
