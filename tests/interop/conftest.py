@@ -34,6 +34,12 @@ def bridged(tmp_path_factory: _Factory) -> Iterator[Stack]:
     yield from _started(stacks.bridged_lemonldap, tmp_path_factory, lemonldap.missing() or kidstamp.missing())
 
 
+@pytest.fixture(scope="session")
+def re_signing(tmp_path_factory: _Factory) -> Iterator[Stack]:
+    """The same with JWT access tokens re-signed as well."""
+    yield from _started(stacks.re_signing_lemonldap, tmp_path_factory, lemonldap.missing() or kidstamp.missing())
+
+
 @pytest.fixture
 def bridged_alone(tmp_path_factory: _Factory) -> Iterator[Stack]:
     """The same for a test that changes the IdP."""
@@ -56,9 +62,9 @@ def host_derived_behind_tls(tmp_path_factory: _Factory) -> Iterator[Stack]:
     yield from _started(stacks.host_derived_behind_tls, tmp_path_factory, kidstamp.missing())
 
 
-@pytest.fixture(params=["direct", "bridged"])
+@pytest.fixture(params=["direct", "bridged", "re_signing"])
 def stack(request: pytest.FixtureRequest) -> Stack:
-    """The same IdP, direct and through kidstamp."""
+    """The same IdP, direct and through kidstamp, by default and with access tokens re-signed."""
     return request.getfixturevalue(request.param)
 
 

@@ -93,6 +93,13 @@ def bridged_mended_lemonldap(folder: Path) -> Iterator[Stack]:
 
 
 @contextmanager
+def re_signing_lemonldap(folder: Path) -> Iterator[Stack]:
+    """The same, where kidstamp re-signs JWT access tokens, too."""
+    with bridged_lemonldap(folder, settings='[tokens]\naccess_token = "auto"\n') as stack:
+        yield stack
+
+
+@contextmanager
 def lemonldap_behind_tls(folder: Path) -> Iterator[Stack]:
     """RP → TLS → kidstamp → LemonLDAP, which is configured with the https origin."""
     with ExitStack() as parts:

@@ -1,6 +1,7 @@
 """The whole life of a login, direct and through kidstamp, with opaque and with JWT access tokens.
 
-Direct, the strict RPs refuse. Through kidstamp, all accept, and everything else works as it did.
+Direct, the strict RPs refuse. Through kidstamp, all accept, and everything else works as it did, also where JWT access
+tokens are re-signed.
 """
 
 from oidc import Client

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-import kidstamp
 import lemonldap
 import relying_parties
-import stacks
 from browser import Browser
 from oidc import header_of, payload_of
 from stacks import JWT_CLIENT, Stack
@@ -19,35 +16,32 @@ _NONCE = "nonce-of-a-test"
 _STATE = "state-of-a-test"
 
 
-@pytest.fixture(scope="module")
-def re_signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """LemonLDAP behind kidstamp, with access tokens re-signed as well."""
-    if reason := lemonldap.missing() or kidstamp.missing() or relying_parties.openid_client_missing():
+@pytest.fixture
+def hybrid(re_signing: Stack) -> Stack:
+    if reason := relying_parties.openid_client_missing():
         pytest.skip(reason)
-    settings = '[tokens]\naccess_token = "auto"\n'
-    with stacks.bridged_lemonldap(tmp_path_factory.mktemp("hybrid"), settings=settings) as stack:
-        yield stack
+    return re_signing
 
 
-def test_openid_client_accepts_a_hybrid_response_with_access_tokens_re_signed(re_signing: Stack):
-    callback = _sign_in(re_signing)
-    verdict = _openid_client(re_signing, callback)
+def test_openid_client_accepts_a_hybrid_response_with_access_tokens_re_signed(hybrid: Stack):
+    callback = _sign_in(hybrid)
+    verdict = _openid_client(hybrid, callback)
     assert verdict["accepted"], verdict["error"]
     assert verdict["sub"] == "dwho"
     given = _parameters(callback)
     (bridge_kid,) = {header_of(token)["kid"] for token in (given["access_token"], given["id_token"], verdict["back"])}
-    assert bridge_kid in {key["kid"] for key in re_signing.provider.jwks()["keys"]}
+    assert bridge_kid in {key["kid"] for key in hybrid.provider.jwks()["keys"]}
     assert "_kidstamp" in payload_of(given["access_token"])
     assert {"at_hash", "c_hash"} <= set(payload_of(given["id_token"]))
 
 
-def test_openid_client_refuses_another_access_token(re_signing: Stack):
+def test_openid_client_refuses_another_access_token(hybrid: Stack):
     """The control: at_hash is really looked at."""
-    callback = _sign_in(re_signing)
-    other = _parameters(_sign_in(re_signing))["access_token"]
+    callback = _sign_in(hybrid)
+    other = _parameters(_sign_in(hybrid))["access_token"]
     given = _parameters(callback)
     assert other != given["access_token"]
-    verdict = _openid_client(re_signing, callback.replace(given["access_token"], other))
+    verdict = _openid_client(hybrid, callback.replace(given["access_token"], other))
     assert not verdict["accepted"]
     assert "at_hash mismatch" in verdict["error"]
 
