@@ -148,7 +148,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         keys.setting("tunnel_idle", None, Duration::from_mins(5), value::duration(SHORTEST..=DAY));
     let connections = keys.setting("connections", None, 10_000, value::integer(1..=1_000_000));
     let connection_requests =
-        keys.setting("connection_requests", None, 10_000, value::integer(1..=1_000_000_000));
+        keys.setting("connection_requests", None, 1_000_000, value::integer(1..=1_000_000_000));
     let http2_streams = keys.setting("http2_streams", None, 100, value::integer(1..=65_535));
     let connection_age =
         keys.setting("connection_age", None, hour, value::duration(SHORTEST..=30 * DAY));
