@@ -15,6 +15,8 @@ pub enum ConfigCommand {
     Check(Configuration),
     /// Print the configuration in effect as TOML, with the source of each value.
     Show(Configuration),
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
 }
 
 /// A configuration, named as `serve` names it, or by its file alone.
@@ -41,7 +43,10 @@ impl Configuration {
 }
 
 pub(super) fn run(command: &ConfigCommand, known_rules: &[KnownRule<'_>]) -> ExitCode {
-    let (ConfigCommand::Check(configuration) | ConfigCommand::Show(configuration)) = command;
+    let configuration = match command {
+        ConfigCommand::Check(configuration) | ConfigCommand::Show(configuration) => configuration,
+        ConfigCommand::Schema => return answer(&format!("{:#}\n", config::schema(known_rules))),
+    };
     let overrides = match configuration.overrides() {
         Ok(overrides) => overrides,
         Err(reason) => return refuse(reason),
@@ -52,7 +57,7 @@ pub(super) fn run(command: &ConfigCommand, known_rules: &[KnownRule<'_>]) -> Exi
     };
     match command {
         ConfigCommand::Show(_) => answer(&config.to_toml()),
-        ConfigCommand::Check(_) => {
+        ConfigCommand::Check(_) | ConfigCommand::Schema => {
             let name = overrides.config.as_ref().map_or("flags and environment", Override::text);
             let mut report = format!("{name}: ok\n");
             for warning in &config.warnings {

@@ -23,6 +23,8 @@ pub enum KeysCommand {
     Generate(Generate),
     /// Print what each key of a directory is for at this moment.
     List(List),
+    /// Make a new key for each algorithm that signs, to take over once every RP has seen it.
+    Rotate(Rotate),
 }
 
 /// The key to make.
@@ -54,6 +56,20 @@ pub struct List {
     retain: Duration,
 }
 
+/// A new key after the ones that sign now.
+#[derive(Args, Debug)]
+pub struct Rotate {
+    /// The directory of the bridge keys
+    #[arg(value_name = "DIR", required = true, env = "KIDSTAMP_KEYS", hide_env_values = true)]
+    dir: Option<PathBuf>,
+    /// When the new keys begin to sign; longer than RPs cache the set, so that they know them by then
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = ahead)]
+    activate_in: Duration,
+    /// How long a key stays published after it has signed, as keys.retain in the configuration
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
+    retain: Duration,
+}
+
 fn algs() -> impl TypedValueParser<Value = Alg> {
     let names = PossibleValuesParser::new(Alg::ALL.map(Alg::name));
     names.try_map(|name| Alg::from_name(&name).ok_or("not an algorithm"))
@@ -77,6 +93,7 @@ pub(super) fn run(command: &KeysCommand) -> ExitCode {
     let done = match command {
         KeysCommand::Generate(generate) => generate.run(now),
         KeysCommand::List(list) => list.run(now),
+        KeysCommand::Rotate(rotate) => rotate.run(now),
     };
     match done {
         Ok(text) => answer(&text),
@@ -179,6 +196,56 @@ impl List {
             note(&visible(&format!("warning: {warning}")));
         }
         Ok(table(&ring, now, self.retain))
+    }
+}
+
+impl Rotate {
+    fn run(&self, now: i64) -> Result<String, String> {
+        let directory = self.dir.as_deref().ok_or("say which directory")?;
+        let (ring, warnings) = load_directory(directory).map_err(|error| error.to_string())?;
+        for warning in warnings {
+            note(&visible(&format!("warning: {warning}")));
+        }
+        let states: Vec<_> = ring.states(now, self.retain).collect();
+        let in_state = |state: KeyState| states.iter().filter(move |(_, other)| *other == state);
+        let mut text = String::new();
+        for (active, _) in in_state(KeyState::Active) {
+            let alg = active.key.alg();
+            // Whoever runs this twice wants one new key, not two.
+            if let Some((next, _)) = in_state(KeyState::Ahead).find(|(key, _)| key.key.alg() == alg)
+            {
+                let begins = next.active_from.map(time).unwrap_or_default();
+                text.push_str(&format!("{alg}: {} takes over at {begins} already\n", next.name));
+                continue;
+            }
+            let begins = from(now, self.activate_in);
+            let usual = alg.key_type().default_alg() == alg;
+            let name = KeyFileName { active_from: Some(begins), alg: (!usual).then_some(alg) };
+            let key = SigningKey::generate(alg).map_err(|error| error.to_string())?;
+            // Several may begin in the same second.
+            let label = format!("kidstamp-{}", alg.name().to_lowercase());
+            let path =
+                create_file(directory, &name, &label, &key).map_err(|error| error.to_string())?;
+            text.push_str(&format!(
+                "{alg}: {} takes over at {} (kid {})\n",
+                shown(&path),
+                time(begins),
+                key.kid()
+            ));
+        }
+        if text.is_empty() {
+            return Err(format!(
+                "{}: no key signs now; kidstamp keys generate --dir makes the first one",
+                directory.display()
+            ));
+        }
+        text.push_str(
+            "give every replica the new files before that; leave the old ones in place\n",
+        );
+        for (retired, _) in in_state(KeyState::Retired) {
+            text.push_str(&format!("{} is retired and may be deleted\n", retired.name));
+        }
+        Ok(text)
     }
 }
 
@@ -293,6 +360,30 @@ mod tests {
         assert_eq!(states(NOW), [format!("active {old}"), format!("ahead {new}")]);
         assert_eq!(states(NOW + 900), [format!("retained {old}"), format!("active {new}")]);
         assert_eq!(states(NOW + 4_500), [format!("retired {old}"), format!("active {new}")]);
+    }
+
+    #[test]
+    fn a_rotation_makes_one_key_for_each_algorithm_that_signs() {
+        let dir = tempfile::tempdir().unwrap();
+        let rotate = || Rotate {
+            dir: Some(dir.path().to_owned()),
+            activate_in: Duration::from_secs(900),
+            retain: Duration::from_hours(1),
+        };
+        generate(dir.path(), Alg::Es256, "old", None).run(NOW).unwrap();
+        generate(dir.path(), Alg::Es384, "old384", None).run(NOW).unwrap();
+        let text = rotate().run(NOW).unwrap();
+        assert_eq!(text.matches(" takes over at 2027-01-15T08:15:00Z (kid ").count(), 2, "{text}");
+        let again = rotate().run(NOW).unwrap();
+        assert_eq!(again.matches("Z already").count(), 2, "twice makes no more: {again}");
+        let (ring, _) = load_directory(dir.path()).unwrap();
+        assert_eq!(ring.states(NOW, Duration::MAX).count(), 4);
+        let later = rotate().run(NOW + 4_600).unwrap();
+        assert!(later.contains("old.pem is retired and may be deleted"), "{later}");
+        assert!(rotate().dir.is_some());
+        let empty = tempfile::tempdir().unwrap();
+        let rotate = Rotate { dir: Some(empty.path().to_owned()), ..rotate() };
+        assert!(rotate.run(NOW).unwrap_err().contains("kidstamp keys generate"));
     }
 
     #[test]

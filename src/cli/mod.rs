@@ -5,6 +5,7 @@
 
 mod config;
 mod demo;
+mod explain;
 mod fix;
 mod flags;
 mod health;
@@ -25,12 +26,13 @@ use clap::{Parser, Subcommand};
 
 pub use config::ConfigCommand;
 pub use demo::DemoFlags;
+pub use explain::Explain;
 pub use fix::Fix;
 pub use flags::ServeFlags;
 pub use health::Health;
 pub use init::Init;
 pub use inspect::Inspect;
-pub use keys::{Generate, KeysCommand, List};
+pub use keys::{Generate, KeysCommand, List, Rotate};
 pub use lint::Lint;
 pub use rulebook::Rules;
 pub use thumbprint::Thumbprint;
@@ -59,6 +61,8 @@ pub enum Command {
     Lint(Lint),
     /// Write the smallest configuration that a provider needs, with the reason for each line.
     Init(Init),
+    /// Tell what a relying party's error message says about the provider, and what mends it.
+    Explain(Explain),
     /// Show the rulebook, or one rule of it.
     Rules(Rules),
     /// Repair a key set (JWKS) offline: the set on standard output, findings on standard error.
@@ -85,6 +89,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(flags) => demo::run(&flags),
         Command::Lint(lint) => lint::run(&lint),
         Command::Init(init) => init::run(&init),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Rules(wanted) => rulebook::run(&wanted),
         Command::Fix(fix) => fix::run(&fix),
         Command::Thumbprint(thumbprint) => thumbprint::run(&thumbprint),

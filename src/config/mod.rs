@@ -23,6 +23,7 @@ mod reader;
 mod record;
 mod relay;
 mod render;
+mod schema;
 mod section;
 mod server;
 mod server_tls;
@@ -74,6 +75,12 @@ pub fn load(
 ) -> Result<ValidConfig, ConfigError> {
     let file = overrides.config.as_ref().map(File::open).transpose()?;
     validate(file.as_ref(), overrides, known_rules)
+}
+
+/// The JSON Schema of the file, as `kidstamp config schema` prints it.
+#[must_use]
+pub fn schema(known_rules: &[KnownRule<'_>]) -> serde_json::Value {
+    schema::of_the_file(known_rules)
 }
 
 fn validate(

@@ -13,6 +13,7 @@ use super::overrides::Override;
 use super::place::Source;
 use super::record::Record;
 use super::render::{self, Render};
+use super::schema::Schema;
 use super::value::{Input, Refusal, kind};
 
 /// A value and where it comes from.
@@ -31,6 +32,8 @@ pub(super) struct Reader<'d> {
     root: Option<&'d DeTable<'d>>,
     pub(super) problems: Problems,
     pub(super) record: Record,
+    /// Each key that was asked for, with what its values look like.
+    pub(super) schema: Schema,
     pub(super) warnings: Vec<(Source, String)>,
     known: Vec<(String, Vec<String>)>,
     unknown: Vec<Unknown>,
@@ -51,6 +54,7 @@ impl<'d> Reader<'d> {
             root: document.map(|(_, root)| root),
             problems: Problems::default(),
             record: Record::default(),
+            schema: Schema::default(),
             warnings: Vec::new(),
             known: Vec::new(),
             unknown: Vec::new(),
@@ -202,6 +206,7 @@ impl<'r, 'd> Section<'r, 'd> {
     pub(super) fn item(&mut self, key: &str, table: Option<&'d DeTable<'d>>) -> Section<'_, 'd> {
         let name = self.full(key);
         let header = format!("[[{name}]]");
+        self.reader.schema.list(&name);
         self.reader.record.section(&header);
         Section::new(name, header, table, self.reader)
     }
@@ -250,7 +255,10 @@ impl<'r, 'd> Section<'r, 'd> {
         let given = self.given(key, over, read)?;
         match &given {
             Some(given) => self.note(key, &given.value, &given.source),
-            None => self.reader.record.unset(key, ""),
+            None => {
+                self.reader.schema.key(&self.name, key, T::schema());
+                self.reader.record.unset(key, "");
+            }
         }
         Ok(given)
     }
@@ -286,7 +294,8 @@ impl<'r, 'd> Section<'r, 'd> {
     }
 
     /// Records a value for `config show`.
-    pub(super) fn note(&mut self, key: &str, value: &impl Render, source: &Source) {
+    pub(super) fn note<T: Render>(&mut self, key: &str, value: &T, source: &Source) {
+        self.reader.schema.key(&self.name, key, T::schema());
         self.reader.record.set(key, value.render(), source);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::Uri;
 use ipnet::IpNet;
+use serde_json::{Value, json};
 
 use super::duration;
 use super::model::{Listen, SocketMode, UpstreamUrl};
@@ -24,6 +25,9 @@ pub(super) fn key(key: &str) -> String {
 pub(super) trait Render {
     /// The value in TOML.
     fn render(&self) -> String;
+
+    /// What values of the type look like, as a JSON Schema.
+    fn schema() -> Value;
 }
 
 fn quoted(text: &str) -> String {
@@ -34,11 +38,19 @@ impl Render for String {
     fn render(&self) -> String {
         quoted(self)
     }
+
+    fn schema() -> Value {
+        json!({"type": "string"})
+    }
 }
 
 impl Render for bool {
     fn render(&self) -> String {
         self.to_string()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "boolean"})
     }
 }
 
@@ -46,11 +58,19 @@ impl Render for usize {
     fn render(&self) -> String {
         self.to_string()
     }
+
+    fn schema() -> Value {
+        json!({"type": "integer", "minimum": 0})
+    }
 }
 
 impl Render for NonZeroUsize {
     fn render(&self) -> String {
         self.to_string()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "integer", "minimum": 1})
     }
 }
 
@@ -58,11 +78,19 @@ impl Render for Duration {
     fn render(&self) -> String {
         quoted(&duration::format(*self))
     }
+
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"})
+    }
 }
 
 impl Render for SocketAddr {
     fn render(&self) -> String {
         quoted(&self.to_string())
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string", "description": "an IP address and a port"})
     }
 }
 
@@ -73,11 +101,19 @@ impl Render for UpstreamUrl {
             None => self.origin.render(),
         }
     }
+
+    fn schema() -> Value {
+        json!({"type": "string"})
+    }
 }
 
 impl Render for Listen {
     fn render(&self) -> String {
         quoted(&self.to_string())
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string"})
     }
 }
 
@@ -85,11 +121,19 @@ impl Render for SocketMode {
     fn render(&self) -> String {
         quoted(&format!("{:04o}", self.0))
     }
+
+    fn schema() -> Value {
+        json!({"type": "string"})
+    }
 }
 
 impl Render for Option<SocketAddr> {
     fn render(&self) -> String {
         self.map_or_else(|| quoted("off"), |address| address.render())
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string", "description": "an IP address and a port, or off"})
     }
 }
 
@@ -97,11 +141,19 @@ impl Render for Origin {
     fn render(&self) -> String {
         quoted(&self.to_string())
     }
+
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^https?://[^/]+/?$"})
+    }
 }
 
 impl Render for Uri {
     fn render(&self) -> String {
         quoted(&self.to_string())
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^https?://"})
     }
 }
 
@@ -109,17 +161,29 @@ impl Render for PathBuf {
     fn render(&self) -> String {
         quoted(&self.to_string_lossy())
     }
+
+    fn schema() -> Value {
+        json!({"type": "string", "description": "a path; a relative one starts at the folder of this file"})
+    }
 }
 
 impl Render for Vec<String> {
     fn render(&self) -> String {
         toml::Value::from(self.clone()).to_string()
     }
+
+    fn schema() -> Value {
+        json!({"type": "array", "items": {"type": "string"}, "minItems": 1})
+    }
 }
 
 impl Render for Vec<IpNet> {
     fn render(&self) -> String {
         toml::Value::from(self.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "array", "items": {"type": "string"}})
     }
 }
 
@@ -131,10 +195,19 @@ impl Render for Member {
             Self::Texts(texts) => texts.render(),
         }
     }
+
+    fn schema() -> Value {
+        json!({"anyOf": [{"type": "boolean"}, {"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+    }
 }
 
 impl<T: Word> Render for T {
     fn render(&self) -> String {
         quoted(T::WORDS.iter().find(|(_, value)| value == self).map_or("", |(word, _)| word))
+    }
+
+    fn schema() -> Value {
+        let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+        json!({"enum": words})
     }
 }

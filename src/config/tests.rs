@@ -335,6 +335,39 @@ fn refusals_of_the_file_itself() {
     insta::assert_snapshot!(told);
 }
 
+/// Each key of the file that has them all is in the schema, and nothing else is allowed there.
+#[test]
+fn the_schema_knows_every_key() {
+    fn compare(table: &toml::Table, schema: &serde_json::Value, at: &str) {
+        assert_eq!(schema["type"], "object", "{at}");
+        for (key, value) in table {
+            let known = schema["properties"].get(key).or(schema.get("additionalProperties"));
+            let known = known.filter(|known| !known.is_boolean());
+            let known = known.unwrap_or_else(|| panic!("{at}.{key} is not in the schema"));
+            match value {
+                toml::Value::Table(inner) => compare(inner, known, &format!("{at}.{key}")),
+                toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
+                    let items = items.iter().filter_map(toml::Value::as_table);
+                    items.for_each(|item| compare(item, &known["items"], &format!("{at}.{key}")));
+                }
+                _ => assert!(known.is_object(), "{at}.{key}: {known}"),
+            }
+        }
+    }
+    let schema = schema(RULES);
+    let file: toml::Table = toml::from_str(include_str!("testdata/every-key.toml")).unwrap();
+    compare(&file, &schema, "");
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["properties"]["tokens"]["properties"]["id_token"]["enum"][0], "auto");
+    assert_eq!(schema["properties"]["server"]["properties"]["workers"]["type"], "integer");
+    let fixed = &schema["properties"]["rules"]["properties"]["jwks/private-members"];
+    assert_eq!(fixed["enum"], serde_json::json!(["repair"]));
+    let client = &schema["properties"]["client"]["items"]["properties"]["rules"]["properties"];
+    assert!(
+        client.get("jwks/kid-missing").is_none() && client.get("claims/audience-array").is_some()
+    );
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC*") {

@@ -9,6 +9,7 @@
 
 pub mod claims;
 pub mod discovery;
+pub mod errors;
 pub mod jwks;
 mod layer;
 pub mod manual;

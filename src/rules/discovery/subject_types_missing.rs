@@ -5,7 +5,7 @@
 //! be blank" (ruby), "At least one supported subject type must be specified".
 //!
 //! **What is changed:** `["public"]` is added. It is what a provider does that has never heard of the other type, `pairwise`; relying
-//! parties read the member and do nothing with it.
+//! parties read the member and do nothing with it. One that has heard of it says so itself, or in `[issuer.discovery]`.
 
 use super::{Facts, require};
 use crate::json::Value;

@@ -5,7 +5,8 @@
 //! token "alg"`, "No enum constant SignatureAlgorithm.RSA256", "No key with kid".
 //!
 //! **What is changed:** `alg` gets its registered name (RFC 7518 §3.1), if the key is of that algorithm's type. A name
-//! that is not in this rule's list stays: it is never guessed what it means.
+//! that is not in this rule's list stays: it is never guessed what it means. Each name of the list stands for one algorithm, and `alg`
+//! can only narrow what a key verifies: were one read wrongly, tokens would pass as they came.
 
 use super::{Key, KeySet, Report};
 use crate::jose::{Alg, Curve, KeyType};

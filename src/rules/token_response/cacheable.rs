@@ -3,7 +3,8 @@
 //! RFC 6749 §5.1 wants `Cache-Control: no-store`, since the response holds what anyone could sign in with. No relying party is known to
 //! refuse its absence; conformance tests do, and a cache in between could hand one user's tokens to another.
 //!
-//! **What is changed:** `Cache-Control` becomes `no-store`, where it does not say so already.
+//! **What is changed:** `Cache-Control` becomes `no-store`, where it does not say so already. It is on by default although nobody
+//! refuses: the clause is a MUST, and the change takes something away that nobody should have.
 
 use super::Head;
 use crate::rules::{Rule, Setting, shown};
