@@ -59,7 +59,8 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
 /// A request that came over TLS is for the host that the handshake named (RFC 9110 §7.4): another one could have
 /// other rules, such as who may connect at all.
 pub(super) fn check_tls_host<B>(request: &Request<B>, named: &str) -> Result<(), Refusal> {
-    let host = request.headers().get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    // One of HTTP/1.0 may name no host; then the handshake alone has.
+    let Some(host) = request.headers().get(HOST).map(HeaderValue::as_bytes) else { return Ok(()) };
     let name = host.split(|byte| *byte == b':').next().unwrap_or_default();
     let name = name.strip_suffix(b".").unwrap_or(name);
     if name.eq_ignore_ascii_case(named.as_bytes()) { Ok(()) } else { Err(Refusal::Misdirected) }
@@ -208,6 +209,18 @@ mod tests {
         assert_eq!(absolute("evil.test"), Err(Refusal::Host));
         assert_eq!(origin_form(&"http://idp.test/a?b".parse().unwrap()).unwrap(), "/a?b");
         assert_eq!(origin_form(&"/a?b".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn the_host_of_the_handshake() {
+        let with = |fields: &[(&str, &str)]| check_tls_host(&request("/", fields), "sso.test");
+        for host in ["sso.test", "SSO.test", "sso.test.", "sso.test:8443"] {
+            assert_eq!(with(&[("host", host)]), Ok(()), "{host}");
+        }
+        for host in ["", "test", "sso.test.evil", "evil.sso.test", "sso.test..", "[::1]"] {
+            assert_eq!(with(&[("host", host)]), Err(Refusal::Misdirected), "{host:?}");
+        }
+        assert_eq!(with(&[]), Ok(()));
     }
 
     #[test]
