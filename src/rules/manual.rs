@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     include_str!("claims/date_iso.rs"),
     include_str!("claims/date_milliseconds.rs"),
     include_str!("claims/date_string.rs"),
+    include_str!("claims/groups_string.rs"),
     include_str!("claims/hash_null.rs"),
     include_str!("claims/hash_wrong.rs"),
     include_str!("claims/issued_at_missing.rs"),
@@ -41,6 +42,7 @@ const FILES: &[&str] = &[
     include_str!("jwks/bare_array.rs"),
     include_str!("jwks/base64url_spelling.rs"),
     include_str!("jwks/byte_order_mark.rs"),
+    include_str!("jwks/certificate_members.rs"),
     include_str!("jwks/coordinate_length.rs"),
     include_str!("jwks/duplicate_member.rs"),
     include_str!("jwks/empty_members.rs"),
@@ -82,6 +84,7 @@ const FILES: &[&str] = &[
     include_str!("token_response/null_member.rs"),
     include_str!("token_response/scope_array.rs"),
     include_str!("token_response/status_created.rs"),
+    include_str!("token_response/token_type_case.rs"),
     include_str!("token_response/token_type_missing.rs"),
 ];
 

@@ -27,7 +27,7 @@ from rule_cases import ACCESS_TOKEN, Case, cases, filled, refusals
 _SCRIPTS = Path(__file__).parent / "rps/matrix"
 _NODE_FOLDER = Path(__file__).parents[2] / "target/interop/node"
 # Documents as a whole can be switched, and these are off by default: what they change is allowed.
-_NOT_PER_CLIENT = {"jwks/enc-key", "jwks/use-missing"}
+_NOT_PER_CLIENT = {"jwks/enc-key", "jwks/use-missing", "jwks/certificate-members"}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ mod date_fraction;
 mod date_iso;
 mod date_milliseconds;
 mod date_string;
+mod groups_string;
 mod hash_null;
 mod hash_wrong;
 mod issued_at_missing;
@@ -27,7 +28,7 @@ use super::{Finding, Rule, Setting, Settings};
 use crate::json::{Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
-const TABLE: [Entry<Claims>; 14] = [
+const TABLE: [Entry<Claims>; 15] = [
     Entry { rule: &issuer_alias::RULE, check: issuer_alias::check },
     Entry { rule: &date_string::RULE, check: date_string::check },
     Entry { rule: &date_iso::RULE, check: date_iso::check },
@@ -38,6 +39,7 @@ const TABLE: [Entry<Claims>; 14] = [
     Entry { rule: &at_hash_missing::RULE, check: at_hash_missing::check },
     Entry { rule: &null_claim::RULE, check: null_claim::check },
     Entry { rule: &verified_string::RULE, check: verified_string::check },
+    Entry { rule: &groups_string::RULE, check: groups_string::check },
     Entry { rule: &audience_array::RULE, check: audience_array::check },
     Entry { rule: &audience_string::RULE, check: audience_string::check },
     Entry { rule: &authorized_party_missing::RULE, check: authorized_party_missing::check },

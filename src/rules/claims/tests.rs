@@ -44,6 +44,7 @@ fn what_takes_a_check_away_is_off() {
             "claims/date-fraction",
             "claims/hash-wrong",
             "claims/at-hash-missing",
+            "claims/groups-string",
             "claims/audience-array",
             "claims/audience-string",
             "claims/azp-missing",

@@ -5,6 +5,7 @@ mod as_configured;
 mod bare_array;
 mod base64url_spelling;
 mod byte_order_mark;
+mod certificate_members;
 mod coordinate_length;
 mod duplicate_member;
 mod empty_members;
@@ -55,7 +56,7 @@ struct Entry {
 
 /// The table, in the order in which the rules are applied: first what a member says, then which keys
 /// can stay, and last the key IDs, since a thumbprint is taken over repaired members.
-const TABLE: [Entry; 33] = [
+const TABLE: [Entry; 34] = [
     Entry { rule: &duplicate_member::RULE, check: duplicate_member::check },
     Entry { rule: &null_members::RULE, check: null_members::check },
     Entry { rule: &kty_case::RULE, check: kty_case::check },
@@ -81,6 +82,7 @@ const TABLE: [Entry; 33] = [
     Entry { rule: &kty_unknown::RULE, check: kty_unknown::check },
     Entry { rule: &enc_key::RULE, check: enc_key::check },
     Entry { rule: &use_missing::RULE, check: use_missing::check },
+    Entry { rule: &certificate_members::RULE, check: certificate_members::check },
     Entry { rule: &as_configured::RULE, check: as_configured::check },
     Entry { rule: &key_twice::RULE, check: key_twice::check },
     Entry { rule: &kid_missing::RULE, check: kid_missing::check },

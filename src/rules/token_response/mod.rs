@@ -9,6 +9,7 @@ mod expires_in_string;
 mod null_member;
 mod scope_array;
 mod status_created;
+mod token_type_case;
 mod token_type_missing;
 
 use super::layer::{self, Entry, Layer, Repaired, Unrepairable};
@@ -16,8 +17,9 @@ use super::{Effect, Finding, Rule, Setting, Settings};
 use crate::json::{Document, Kind, Limits, Value};
 
 /// The table, in the order in which the rules are applied.
-const TABLE: [Entry<TokenResponse>; 4] = [
+const TABLE: [Entry<TokenResponse>; 5] = [
     Entry { rule: &token_type_missing::RULE, check: token_type_missing::check },
+    Entry { rule: &token_type_case::RULE, check: token_type_case::check },
     Entry { rule: &expires_in_string::RULE, check: expires_in_string::check },
     Entry { rule: &scope_array::RULE, check: scope_array::check },
     Entry { rule: &null_member::RULE, check: null_member::check },
