@@ -207,3 +207,26 @@ fn every_flaw_is_found_by_lint() {
         }
     }
 }
+
+/// Of a provider with a bridge before it, `init` says that nothing is needed; without, it writes what is.
+#[test]
+fn init_asks_for_nothing_where_a_bridge_is() {
+    let case = cases().into_iter().find(|case| case.flaw() == Some("no-kid")).unwrap();
+    let (upstream, values) = provider(&case);
+    let sidecar = Sidecar::before(&upstream).with_issuers(&issuer(&case, &values)).start();
+    let init = |address: std::net::SocketAddr| {
+        let url = format!("http://{address}");
+        let output = Command::new(env!("CARGO_BIN_EXE_kidstamp"))
+            .args(["init", &url])
+            .env_clear()
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    let [toml, _] = init(upstream.address());
+    assert!(toml.contains("jwks/kid-missing /keys/0/kid"), "{toml}");
+    let [toml, said] = init(sidecar.listen());
+    assert_eq!(toml, "");
+    assert!(said.contains("nothing is needed"), "{said}");
+}
