@@ -40,6 +40,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
+/// As much of a body as is read at once: what is smaller takes more system calls for each megabyte of a download.
+/// The head of a response may be as long.
+const PIECE: usize = 128 << 10;
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -276,7 +279,7 @@ impl Connector {
         }
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
-            .max_buf_size(self.max_head)
+            .max_buf_size(self.max_head.max(PIECE))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(http)?;

@@ -60,7 +60,7 @@ def run(arguments):
                         error = str(error) if isinstance(error, Failed) else repr(error)
                         data["failures"].append(dict(candidate=candidate.name, workload=name, round=number, reason=error))
                         print(f"FAILED {candidate.name} {name} round {number + 1}: {error}", file=sys.stderr)
-                if name == "token" and (BIN / "sign-limit").exists():
+                if name.startswith("token") and (BIN / "sign-limit").exists():
                     data["sign_limit"].append(json.loads(subprocess.run(
                         ["taskset", "-c", str(min(plan.proxy_cpus)), BIN / "sign-limit", "0.25"], capture_output=True, text=True, check=True).stdout))
                 print(f"{name}: round {number + 1}", file=sys.stderr)

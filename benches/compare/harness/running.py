@@ -48,15 +48,15 @@ class Plan:
         self.upstreams = {}
         self.certificate = None
 
-    def upstream(self, scheme):
+    def upstream(self, scheme, alg):
         """The fake provider whose issuer is the external URL of the proxy under test. Started when first needed."""
-        if scheme not in self.upstreams:
+        if (scheme, alg) not in self.upstreams:
             port = self.port + 1000 + len(self.upstreams)
-            command = [BIN / "bench-upstream", "--listen", f"127.0.0.1:{port}", "--issuer", f"{scheme}://127.0.0.1:{self.port}"]
+            command = [BIN / "bench-upstream", "--listen", f"127.0.0.1:{port}", "--issuer", f"{scheme}://127.0.0.1:{self.port}", "--alg", alg]
             process = spawn(command, self.load_cpus, self.log)
             wait_for(port, process, "the upstream")
-            self.upstreams[scheme] = process, port
-        return self.upstreams[scheme]
+            self.upstreams[scheme, alg] = process, port
+        return self.upstreams[scheme, alg]
 
     def tls(self):
         if not self.certificate:
@@ -97,7 +97,7 @@ class Running:
     def __init__(self, plan, candidate, mode):
         self.plan, self.candidate = plan, candidate
         self.scheme = "https" if mode == "tls" else "http"
-        upstream, self.upstream_port = plan.upstream(self.scheme)
+        self.upstream, self.upstream_port = plan.upstream(self.scheme, "ES256" if mode == "es256" else "RS256")
         self.process = None
         if candidate.name == "direct":
             self.port = self.upstream_port

@@ -25,6 +25,7 @@ WORKLOADS = {
     "pass-64k": workload("GET 64 KiB, 64 keep-alive connections", wrk("/page"), page, warm=wrk("/page"), reaches="page"),
     "jwks": workload("GET /jwks.json, 64 keep-alive connections", wrk("/jwks.json"), check_jwks, warm=wrk("/jwks.json")),
     "token": workload("POST /token, 64 keep-alive connections", wrk("/token", post=True), check_token, warm=wrk("/token", post=True), reaches="token"),
+    "token-es256": workload("the same, with tokens and keys of ES256", wrk("/token", post=True), check_token, mode="es256", warm=wrk("/token", post=True), reaches="token"),
     "big-down": workload("GET 64 MiB, 8 times, 4 at once", own("down", 8, 4), check_big, reaches="big"),
     "big-up": workload("POST 64 MiB, 8 times, 4 at once", own("up", 8, 4), check_upload, reaches="upload"),
     "connect": workload("GET 1 KiB, a new connection each, 32 at once", wrk("/small", 32, close=True), small, warm=wrk("/small", 32, close=True), reaches="small"),
@@ -47,7 +48,7 @@ def sample(plan, candidate, name):
         note = workload.check(running, words) if workload.check else ""
         if workload.warm:
             workload.warm(running, 1)
-        upstream = Cpu(plan.upstreams[running.scheme][0].pid)
+        upstream = Cpu(running.upstream.pid)
         cpu = Cpu(running.process.pid) if running.process else None
         before = running.seen()
         busy, loads, begin = machine(), children_cpu(), time.monotonic()
