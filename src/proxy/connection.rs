@@ -41,7 +41,7 @@ pub(super) async fn serve(mut transport: Transport, worker: Rc<Worker>, watch: R
         if address.is_some() && !peer.is_trusted() {
             return;
         }
-        match watch.greet(proxy_protocol::read(&mut transport)).await {
+        match watch.greet(Box::pin(proxy_protocol::read(&mut transport))).await {
             Some(Ok(Source::Client(client))) => address = Some(client),
             Some(Ok(Source::Itself)) => {}
             Some(Err(error)) => {
@@ -56,14 +56,15 @@ pub(super) async fn serve(mut transport: Transport, worker: Rc<Worker>, watch: R
         let stream = Watched::new(transport, Rc::clone(&watch));
         return serve_http1(stream, &worker, &Rc::new(client), &watch).await;
     };
-    let Some(Some(stream)) = watch.greet(handshake(tls, transport, &worker, &watch)).await else {
+    let greeting = Box::pin(handshake(tls, transport, &worker, &watch));
+    let Some(Some(stream)) = watch.greet(greeting).await else {
         return;
     };
     tls.introduce(stream.get_ref().1, &mut client);
     let client = Rc::new(client);
     match stream.get_ref().1.alpn_protocol() {
-        Some(HTTP2) => serve_http2(FrameGuard::new(stream), worker, client, watch).await,
-        _ => serve_http1(stream, &worker, &client, &watch).await,
+        Some(HTTP2) => Box::pin(serve_http2(FrameGuard::new(stream), worker, client, watch)).await,
+        _ => Box::pin(serve_http1(stream, &worker, &client, &watch)).await,
     }
 }
 
@@ -115,7 +116,7 @@ pub(super) async fn serve_http1<S>(
     // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
     if let (Some(Ok(())), Some(tunnel)) = (end, client.tunnel.take()) {
         let parts = connection.into_parts();
-        tunnel.run(parts.io.into_inner(), parts.read_buf, watch).await;
+        Box::pin(tunnel.run(parts.io.into_inner(), parts.read_buf, watch)).await;
     }
 }
 

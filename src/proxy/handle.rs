@@ -77,13 +77,13 @@ async fn answer(
     }
     if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
         account.endpoint = Endpoint::LogoutRelay;
-        let (response, decision) = logout_relay::answer(worker, relay, request).await;
+        let (response, decision) = Box::pin(logout_relay::answer(worker, relay, request)).await;
         account.decision = decision;
         return Ok(response);
     }
     let mut site = worker.refresher.site.load();
     if !site.is_complete {
-        await_documents(worker, &site, request.uri().path()).await;
+        Box::pin(await_documents(worker, &site, request.uri().path())).await;
         site = worker.refresher.site.load();
     }
     let route = site.route(request.uri().path());
@@ -113,17 +113,17 @@ async fn answer(
             let mut asked = Asked::of(request.headers());
             let reading = Reading::WithForm(&mut asked);
             let response = way.pass(request, Some(route), reading).await?;
-            endpoint_token::treat(worker, route, &asked, response).await?
+            Box::pin(endpoint_token::treat(worker, route, &asked, response)).await?
         }
         _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
             (Some((route, kind)), _) => {
                 let response = way.pass(request, Some(route), Reading::Yes).await?;
-                endpoint_jwt::treat(worker, route, kind, response).await?
+                Box::pin(endpoint_jwt::treat(worker, route, kind, response)).await?
             }
             (None, Some(expected)) => {
                 let reading = if expected.page { Reading::Yes } else { Reading::No };
                 let response = way.pass(request, route, reading).await?;
-                endpoint_authorize::treat(worker, &site, &expected, response).await?
+                Box::pin(endpoint_authorize::treat(worker, &site, &expected, response)).await?
             }
             (None, None) => (way.pass(request, route, Reading::No).await?, None),
         },
@@ -186,7 +186,8 @@ impl Way<'_> {
             && let Some(place) = restore::place_in_body(&parts.method, &parts.headers)
         {
             let limit = worker.config.server.limits.rewritten_body_bytes;
-            let (restored, place) = restore::in_body(&mut parts.headers, body, place, limit).await;
+            let restoring = restore::in_body(&mut parts.headers, body, place, limit);
+            let (restored, place) = Box::pin(restoring).await;
             count(place);
             body = restored;
             match upload.as_deref() {

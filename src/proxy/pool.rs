@@ -189,14 +189,15 @@ impl Pool {
         let deadline = self.deadlines.add();
         let slot = match self.slots.take() {
             Some(slot) => slot,
-            None => self.wait_for_slot(&deadline).await?,
+            None => Box::pin(self.wait_for_slot(&deadline)).await?,
         };
         let started = Instant::now();
         let end = started + self.limits.total;
         let term = Term { started, end, slot };
         deadline.set(end.min(started + first_byte));
         let asked = Cell::default();
-        let exchange = self.exchange(request, client, upload, term, &asked);
+        // In its place: handed on, it would be there twice in what each connection of a client keeps.
+        let exchange = std::pin::pin!(self.exchange(request, client, upload, term, &asked));
         deadline
             .bound(exchange, |deadline| {
                 let now = Instant::now();
@@ -268,7 +269,8 @@ impl Pool {
                 },
             }
         }
-        let mut connection = self.open().await?;
+        // On the heap, since few requests need it: each has room in it for all that it may wait for.
+        let mut connection = Box::pin(self.open()).await?;
         let address = connection.address;
         asked.set(Some(address));
         match connection.sender.send_request(request).await {
