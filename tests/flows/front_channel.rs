@@ -1,6 +1,6 @@
 //! Tokens that come through the browser.
 
-use crate::stage::{Stage, field, page};
+use crate::stage::{Stage, field, forge, page};
 use http::{Response, StatusCode};
 use kidstamp::demo::http::redirect;
 use kidstamp::token::restore;
@@ -83,7 +83,7 @@ async fn threat_01_a_token_of_the_client_is_not_signed() {
 async fn threat_33_what_is_no_token_of_the_provider_leaves_the_location_as_it_was() {
     let stage = Stage::start("").await;
     let token = stage.token("JWT", json!({}));
-    let forged = format!("{}AA", &token[..token.len() - 2]);
+    let forged = forge(&token);
     for before in [
         format!("https://rp.test/cb#id_token={forged}"),
         format!("https://rp.test/cb#id_token={token}&id_token={token}"),

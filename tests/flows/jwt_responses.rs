@@ -1,6 +1,6 @@
 //! Responses that are one JWT.
 
-use crate::stage::{Stage, field};
+use crate::stage::{Stage, field, forge};
 use http::{HeaderValue, Response};
 use kidstamp::clock;
 use kidstamp::token::restore;
@@ -89,7 +89,7 @@ async fn userinfo_becomes_json_where_asked() {
     assert_eq!(field(response.headers(), "etag"), None);
     let length = payload.len().to_string();
     assert_eq!(field(response.headers(), "content-length"), Some(length.as_str()));
-    let forged = format!("{}AA", &userinfo[..userinfo.len() - 2]);
+    let forged = forge(&userinfo);
     for token in [forged, stage.token("JWT", json!({"iss": "https://other.test"}))] {
         stage.answer("/userinfo", jwt("application/jwt", &token));
         let response = stage.get("/userinfo").await;

@@ -1,6 +1,6 @@
 //! Back-channel logout through kidstamp.
 
-use crate::stage::{Stage, field};
+use crate::stage::{Stage, field, forge};
 use http::{Request, Response, StatusCode};
 use kidstamp::demo::http::{Form, Server, Site};
 use kidstamp::token::restore;
@@ -77,7 +77,7 @@ async fn threat_48_only_logout_tokens_of_the_provider_for_this_client_are_relaye
         stage.token("logout+jwt", all)
     };
     let good = stage.token("logout+jwt", claims());
-    let forged = format!("{}AA", &good[..good.len() - 2]);
+    let forged = forge(&good);
     let mut no_session = claims();
     no_session["sid"] = Value::Null;
     no_session["sub"] = Value::Null;

@@ -1,6 +1,6 @@
 //! `tokens.on_failure = "reject"`: a response with a token that kidstamp can't vouch for does not reach the relying party.
 
-use crate::stage::{Stage, field, page};
+use crate::stage::{Stage, field, forge, page};
 use http::{HeaderValue, Response, StatusCode};
 use kidstamp::demo::http::{json as answer, redirect};
 use serde_json::{Value, json};
@@ -8,10 +8,6 @@ use serde_json::{Value, json};
 const REJECT: &str =
     "tokens.on_failure = \"reject\"\ntokens.userinfo = \"auto\"\ntokens.access_token = \"auto\"";
 const FORM: &str = "application/x-www-form-urlencoded";
-
-fn forged(token: &str) -> String {
-    format!("{}AA", &token[..token.len() - 2])
-}
 
 fn jwt(token: &str) -> Response<String> {
     let mut response = Response::new(token.to_owned());
@@ -34,7 +30,7 @@ async fn a_forged_token_is_refused_wherever_it_comes() {
     let stage = Stage::start(REJECT).await;
     let good = stage.token("JWT", json!({"nonce": "n"}));
     let access_token = stage.token("at+jwt", json!({"aud": "api"}));
-    let bad = forged(&good);
+    let bad = forge(&good);
     let input = |token: &str| {
         page(&format!("<form><input type=hidden name=id_token value={token}></form>"))
     };
@@ -42,7 +38,7 @@ async fn a_forged_token_is_refused_wherever_it_comes() {
         let both = |id_token: &str, access_token: &str| json!({"id_token": id_token, "access_token": access_token, "token_type": "Bearer"});
         let cases = [
             ("/token", answer(StatusCode::OK, both(token, "opaque"))),
-            ("/token", answer(StatusCode::OK, both(&good, &forged(&access_token)))),
+            ("/token", answer(StatusCode::OK, both(&good, &forge(&access_token)))),
             ("/authorize", redirect(&format!("https://rp.test/cb#id_token={token}"))),
             ("/authorize", input(token)),
             ("/userinfo", jwt(token)),
@@ -94,7 +90,7 @@ async fn a_mode_that_lets_pass_refuses_nothing() {
         let stage =
             Stage::start(&format!("tokens.on_failure = \"reject\"\ntokens.id_token = \"{mode}\""))
                 .await;
-        let body = json!({"id_token": forged(&stage.token("JWT", json!({})))});
+        let body = json!({"id_token": forge(&stage.token("JWT", json!({})))});
         stage.answer("/token", answer(StatusCode::OK, &body));
         let response = stage.post("/token", FORM, "grant_type=x").await;
         assert_eq!(serde_json::from_str::<Value>(response.body()).unwrap(), body, "{mode}");
@@ -122,7 +118,7 @@ async fn a_single_client_may_want_it() {
     let settings = "[[client]]\nid = \"careful\"\n[client.tokens]\non_failure = \"reject\"";
     let stage = Stage::start(settings).await;
     for (client, refused) in [("careful", true), ("other", false)] {
-        let token = forged(&stage.token("JWT", json!({"aud": client})));
+        let token = forge(&stage.token("JWT", json!({"aud": client})));
         stage.answer("/token", answer(StatusCode::OK, json!({"id_token": token})));
         let response = stage.post("/token", FORM, "grant_type=x").await;
         assert_eq!(response.status() == StatusCode::BAD_GATEWAY, refused, "{client}");

@@ -212,6 +212,12 @@ impl Drop for Stage {
     }
 }
 
+/// `token` with another last octet of its signature.
+pub(crate) fn forge(token: &str) -> String {
+    let (rest, end) = token.split_at(token.len() - 2);
+    format!("{rest}{}", if end == "AA" { "BA" } else { "AA" })
+}
+
 /// A page.
 pub(crate) fn page(html: &str) -> Response<String> {
     let mut response = Response::new(html.to_owned());
