@@ -83,6 +83,8 @@ impl UpstreamFailure {
 #[derive(Debug)]
 pub struct Counters {
     workers: Vec<Arc<WorkerCounters>>,
+    /// New configurations that are in effect, and that were refused.
+    reloads: [AtomicU64; 2],
 }
 
 /// The counters of one worker: written by its thread alone, so that no two cores wait for one line of memory.
@@ -107,7 +109,22 @@ pub(super) struct Rare {
 impl Counters {
     /// For `workers` workers.
     pub fn new(workers: usize) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect() }
+        let workers = (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect();
+        Self { workers, reloads: Default::default() }
+    }
+
+    /// Counts a new configuration, which may have been refused.
+    pub fn reloaded(&self, is_in_effect: bool) {
+        let [good, refused] = &self.reloads;
+        let counter = if is_in_effect { good } else { refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// New configurations by what became of them.
+    pub(super) fn reloads(&self) -> [(&'static str, u64); 2] {
+        let [good, refused] = &self.reloads;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [("success", count(good)), ("refused", count(refused))]
     }
 
     /// Those of the worker `index`.

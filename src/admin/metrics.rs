@@ -167,6 +167,12 @@ impl Metrics {
             let labels = [("kid", kid.as_str()), ("alg", alg), ("state", state)];
             family.encode_info(&labels)?;
         }
+        let help = "New configurations, by what became of them";
+        let mut family =
+            encoder.encode_descriptor("config_reloads", help, None, MetricType::Counter)?;
+        for (result, count) in self.counters.reloads() {
+            ConstCounter::new(count).encode(family.encode_family(&[("result", result)])?)?;
+        }
         let mut family =
             encoder.encode_descriptor("build", "The running program", None, MetricType::Info)?;
         family.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])

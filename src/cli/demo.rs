@@ -2,7 +2,7 @@
 
 use super::known_rules;
 use super::output::refuse;
-use super::signals::EndSignals;
+use super::signals::Signals;
 use crate::config::{self, Override, Overrides};
 use crate::demo::{self, Placement, Stage, StageError, Start, Started};
 use crate::proxy;
@@ -45,7 +45,7 @@ async fn tell(flags: &DemoFlags) -> Result<bool, StageError> {
     if flags.keep {
         writeln!(out)?;
         stage.describe(&mut out)?;
-        EndSignals::receive()?.next().await;
+        Signals::receive()?.end().await;
     }
     stage.take_down().await;
     Ok(held)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::output::{NO, note, refuse, visible};
+use crate::config::{ConfigError, Override, admin_in_file};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -23,19 +24,36 @@ pub struct Health {
     /// Does it serve? (/readyz); what is asked by default
     #[arg(long)]
     ready: bool,
-    /// The admin address of the running kidstamp; all addresses mean loopback
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "KIDSTAMP_ADMIN",
-        hide_env_values = true,
-        default_value = "127.0.0.1:9180"
-    )]
-    admin: String,
+    /// The admin address of the running kidstamp; all addresses mean loopback [default: the configuration's, or
+    /// 127.0.0.1:9180]
+    #[arg(long, value_name = "ADDR", env = "KIDSTAMP_ADMIN", hide_env_values = true)]
+    admin: Option<String>,
+    /// The configuration of the running kidstamp, of which only server.admin is read
+    #[arg(long, value_name = "FILE", env = "KIDSTAMP_CONFIG", hide_env_values = true)]
+    config: Option<String>,
+}
+
+impl Health {
+    /// Where to ask: said here, or in the configuration, or nowhere.
+    fn admin(&self) -> Result<String, ConfigError> {
+        // Compose files set variables to nothing where they mean to unset them.
+        let said = |text: &&String| !text.is_empty();
+        if let Some(admin) = self.admin.as_ref().filter(said) {
+            return Ok(admin.clone());
+        }
+        let file = self.config.as_ref().filter(said);
+        let file = file.map(|file| Override::from_flag("--config", file));
+        let admin = file.as_ref().map(admin_in_file).transpose()?.flatten();
+        Ok(admin.unwrap_or_else(|| "127.0.0.1:9180".to_owned()))
+    }
 }
 
 pub(super) fn run(health: &Health) -> ExitCode {
-    let address = match address(&health.admin) {
+    let admin = match health.admin() {
+        Ok(admin) => admin,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    let address = match address(&admin) {
         Ok(address) => address,
         Err(reason) => return refuse(&visible(&reason)),
     };
@@ -50,8 +68,6 @@ pub(super) fn run(health: &Health) -> ExitCode {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    // Compose files set variables to nothing where they mean to unset them.
-    let text = if text.is_empty() { "127.0.0.1:9180" } else { text };
     if text == "off" {
         return Err("the admin listener is off, so there is nobody to ask; give it an address in \
                     the configuration"
@@ -59,12 +75,12 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     }
     let mut address: SocketAddr = text.parse().map_err(|_| {
         format!(
-            "--admin \"{text}\" is not an address; write an IP address and a port, such as \
+            "the admin address \"{text}\" is not one; write an IP address and a port, such as \
              \"127.0.0.1:9180\" or \"[::1]:9180\""
         )
     })?;
     if address.port() == 0 {
-        return Err(format!("--admin \"{text}\" names no port that one can connect to"));
+        return Err(format!("the admin address \"{text}\" names no port that one can connect to"));
     }
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -186,16 +202,39 @@ mod tests {
     }
 
     #[test]
+    fn where_to_ask_is_said_or_in_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kidstamp.toml");
+        let admin = |said: Option<&str>, text: Option<&str>| {
+            let config = text.map(|text| {
+                std::fs::write(&file, text).unwrap();
+                file.to_str().unwrap().to_owned()
+            });
+            Health { live: false, ready: false, admin: said.map(str::to_owned), config }.admin()
+        };
+        // The rest of the file may need what only the running process was given.
+        let file = "[server]\nadmin = \"[::1]:7\"\nlisen = 1\n";
+        for (said, text, expected) in [
+            (None, None, "127.0.0.1:9180"),
+            (Some(""), Some("[upstream]\n"), "127.0.0.1:9180"),
+            (None, Some(file), "[::1]:7"),
+            (Some("127.0.0.1:1"), Some(file), "127.0.0.1:1"),
+        ] {
+            assert_eq!(admin(said, text).unwrap(), expected);
+        }
+        assert!(admin(None, Some("[server")).is_err());
+    }
+
+    #[test]
     fn addresses() {
         for (text, expected) in [
-            ("", "127.0.0.1:9180"),
             ("0.0.0.0:9180", "127.0.0.1:9180"),
             ("[::]:1", "[::1]:1"),
             ("10.0.0.7:9180", "10.0.0.7:9180"),
         ] {
             assert_eq!(address(text).map(|address| address.to_string()), Ok(expected.to_owned()));
         }
-        for text in ["off", "9180", ":9180", "localhost:9180", "127.0.0.1:0", "127.0.0.1"] {
+        for text in ["", "off", "9180", ":9180", "localhost:9180", "127.0.0.1:0", "127.0.0.1"] {
             assert!(address(text).is_err(), "{text}");
         }
     }

@@ -19,6 +19,7 @@ mod rulebook;
 mod serve;
 mod signals;
 mod thumbprint;
+mod watched;
 
 use std::process::ExitCode;
 

@@ -3,10 +3,12 @@
 use super::flags::ServeFlags;
 use super::known_rules;
 use super::output::refuse;
-use super::signals::EndSignals;
+use super::signals::{Signals, Wish};
+use super::watched::Watched;
 use crate::config::{self, LogFormat, ValidConfig};
 use crate::proxy::{self, Inherited};
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing::{info, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -18,6 +20,9 @@ use tracing_subscriber::prelude::*;
 const LOG_QUEUE: usize = 10_000;
 
 pub(super) fn run(flags: &ServeFlags) -> ExitCode {
+    // Before it is read, so that no change is missed.
+    let file = flags.overrides.config.as_ref().map(|file| PathBuf::from(file.text()));
+    let mut file = Watched::new(file);
     let config = match config::load(&flags.overrides, &known_rules()) {
         Ok(config) => config,
         Err(error) => return refuse(&error.to_string()),
@@ -31,7 +36,7 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("can't start an event loop: {error}")),
     };
-    let mut signals = match runtime.block_on(async { EndSignals::receive() }) {
+    let mut signals = match runtime.block_on(async { Signals::receive() }) {
         Ok(signals) => signals,
         Err(error) => return refuse(&format!("can't receive signals: {error}")),
     };
@@ -40,17 +45,21 @@ pub(super) fn run(flags: &ServeFlags) -> ExitCode {
         Err(error) => return refuse(&error.to_string()),
     };
     allow_descriptors(config.server.limits.connections);
-    let running = match proxy::start_on(config, inherited) {
+    let mut running = match proxy::start_on(config, inherited) {
         Ok(running) => running,
         Err(error) => return refuse(&error.to_string()),
     };
     let admin =
         running.admin().map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
     info!(version = env!("CARGO_PKG_VERSION"), admin, upstream, "listening on {}", running.url());
-    runtime.block_on(signals.next());
+    while runtime.block_on(next_wish(&mut signals, &mut file)) == Wish::Reload {
+        // What changes from here on is another change.
+        file.has_changed();
+        running.reload(config::load(&flags.overrides, &known_rules()));
+    }
     std::thread::spawn(move || {
         // Who asks twice does not want to wait for open requests.
-        runtime.block_on(signals.next());
+        runtime.block_on(signals.end());
         #[expect(clippy::exit, reason = "open requests are what is not waited for")]
         std::process::exit(1);
     });
@@ -70,6 +79,16 @@ fn allow_descriptors(connections: usize) {
              {connections}; allow {wanted} (ulimit -Hn, LimitNOFILE=), or lower the limit"
         ),
         Err(error) => warn!("the number of files that may be open can't be raised: {error}"),
+    }
+}
+
+async fn next_wish(signals: &mut Signals, file: &mut Watched) -> Wish {
+    tokio::select! {
+        wish = signals.next() => wish,
+        () = file.changed() => {
+            info!("the configuration file has changed: reading it again");
+            Wish::Reload
+        }
     }
 }
 

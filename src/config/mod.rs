@@ -83,6 +83,18 @@ pub fn schema(known_rules: &[KnownRule<'_>]) -> serde_json::Value {
     schema::of_the_file(known_rules)
 }
 
+/// What a file says of `server.admin`, whatever else may be wrong with it; `None` if it says nothing.
+///
+/// # Errors
+/// The file can't be read, or is no TOML.
+pub fn admin_in_file(file: &Override) -> Result<Option<String>, ConfigError> {
+    let file = File::open(file)?;
+    let table = file.parse()?;
+    let server = table.get("server").and_then(|server| server.get_ref().as_table());
+    let admin = server.and_then(|server| server.get("admin"));
+    Ok(admin.and_then(|admin| admin.get_ref().as_str()).map(str::to_owned))
+}
+
 fn validate(
     file: Option<&File>,
     overrides: &Overrides,

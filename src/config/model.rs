@@ -49,6 +49,34 @@ pub struct ValidConfig {
 }
 
 impl ValidConfig {
+    /// Takes over from the running configuration what can't change while kidstamp runs; the names of what would
+    /// have been something else.
+    pub fn keep_fixed(&mut self, running: &Self) -> Vec<&'static str> {
+        fn keep<T: PartialEq + Clone>(own: &mut T, running: &T) -> bool {
+            let differs = own != running;
+            own.clone_from(running);
+            differs
+        }
+        let (own, running) = (&mut self.server, &running.server);
+        [
+            ("server.listen", keep(&mut own.listen, &running.listen)),
+            ("server.admin", keep(&mut own.admin, &running.admin)),
+            ("server.workers", keep(&mut own.workers, &running.workers)),
+            ("server.log_format", keep(&mut own.log_format, &running.log_format)),
+            (
+                "server.limits.handshakes",
+                keep(&mut own.limits.handshakes, &running.limits.handshakes),
+            ),
+            (
+                "server.limits.connections",
+                keep(&mut own.limits.connections, &running.limits.connections),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+    }
+
     /// The effective configuration as TOML: every setting, with its source behind it.
     #[must_use]
     pub fn to_toml(&self) -> String {
@@ -315,7 +343,7 @@ pub struct Issuer {
 }
 
 /// Metadata of an IdP that has no discovery document, or a wrong one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredMetadata {
     /// The key set.
     pub jwks_uri: Option<Uri>,

@@ -10,7 +10,7 @@ use super::stream::Watched;
 use super::tls::{FrontTls, HTTP2};
 use super::transport::Transport;
 use super::watch::{Ending, UnderWay, Watch};
-use super::worker::Worker;
+use super::worker::{Current, Worker};
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
@@ -31,8 +31,9 @@ use tracing::debug;
 const PIECE: usize = 128 << 10;
 
 /// Serves the connection to its end.
-pub(super) async fn serve(mut transport: Transport, worker: Rc<Worker>, watch: Rc<Watch>) {
+pub(super) async fn serve(mut transport: Transport, current: Rc<Current>, watch: Rc<Watch>) {
     transport.send_at_once();
+    let worker = current.get();
     let server = &worker.config.server;
     let mut address = transport.peer();
     if server.proxy_protocol {
@@ -54,7 +55,7 @@ pub(super) async fn serve(mut transport: Transport, worker: Rc<Worker>, watch: R
     let mut client = Client::new(address, &server.trusted_proxies);
     let Some(tls) = &worker.tls else {
         let stream = Watched::new(transport, Rc::clone(&watch));
-        return serve_http1(stream, &worker, &Rc::new(client), &watch).await;
+        return serve_http1(stream, &current, &Rc::new(client), &watch).await;
     };
     let greeting = Box::pin(handshake(tls, transport, &worker, &watch));
     let Some(Some(stream)) = watch.greet(greeting).await else {
@@ -63,8 +64,8 @@ pub(super) async fn serve(mut transport: Transport, worker: Rc<Worker>, watch: R
     tls.introduce(stream.get_ref().1, &mut client);
     let client = Rc::new(client);
     match stream.get_ref().1.alpn_protocol() {
-        Some(HTTP2) => Box::pin(serve_http2(FrameGuard::new(stream), worker, client, watch)).await,
-        _ => Box::pin(serve_http1(stream, &worker, &client, &watch)).await,
+        Some(HTTP2) => Box::pin(serve_http2(FrameGuard::new(stream), current, client, watch)).await,
+        _ => Box::pin(serve_http1(stream, &current, &client, &watch)).await,
     }
 }
 
@@ -87,7 +88,7 @@ async fn handshake(
 /// Serves HTTP/1 on a stream that is ready for it.
 pub(super) async fn serve_http1<S>(
     stream: S,
-    worker: &Rc<Worker>,
+    current: &Current,
     client: &Rc<Client>,
     watch: &Rc<Watch>,
 ) where
@@ -98,10 +99,10 @@ pub(super) async fn serve_http1<S>(
         // Who takes too long is found by the watch.
         .header_read_timeout(None)
         // How long a head may be is seen to by `hygiene`.
-        .max_buf_size(worker.config.server.limits.header_bytes.max(PIECE))
+        .max_buf_size(current.get().config.server.limits.header_bytes.max(PIECE))
         .preserve_header_case(true);
     let service = service_fn(|request: Request<Incoming>| {
-        let (worker, client) = (Rc::clone(worker), Rc::clone(client));
+        let (worker, client) = (current.get(), Rc::clone(client));
         let (under_way, is_last) = watch.begin(&worker.config.server.limits);
         async move {
             let mut response = handle(&worker, request, &client).await;
@@ -120,16 +121,16 @@ pub(super) async fn serve_http1<S>(
     }
 }
 
-async fn serve_http2<S>(stream: S, worker: Rc<Worker>, client: Rc<Client>, watch: Rc<Watch>)
+async fn serve_http2<S>(stream: S, current: Rc<Current>, client: Rc<Client>, watch: Rc<Watch>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     watch.multiplex();
-    let builder = http2::builder(&worker.config.server.limits);
+    let builder = http2::builder(&current.get().config.server.limits);
     let service = {
         let watch = Rc::clone(&watch);
         service_fn(move |mut request: Request<Incoming>| {
-            let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
+            let (worker, client) = (current.get(), Rc::clone(&client));
             let (under_way, is_last) = watch.begin(&worker.config.server.limits);
             if is_last {
                 watch.end(Ending::Gracefully);

@@ -7,21 +7,20 @@ use super::StartError;
 use super::client::Client;
 use super::connection::serve_http1;
 use super::drain::Drain;
-use super::logout_relay::Relay;
-use super::server::via_name;
+use super::settings::Settings;
 use super::stream::Watched;
 use super::watch::{Watch, Watches};
-use super::worker::{Equipment, Worker};
+use super::worker::{Current, Equipment, Worker};
 use crate::admin::Counters;
 use crate::config::ValidConfig;
-use crate::upstream::{Background, Connector, InMemory, Refresher};
+use crate::upstream::{Background, InMemory, Refresher, Tasks};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// How long a request may be under way that nothing happens to: there is no network that it could wait for.
 const PAUSES: u32 = 40;
@@ -34,7 +33,9 @@ pub const PIPE: usize = 64 << 10;
 /// A kidstamp without sockets.
 pub struct Proxy {
     runtime: LocalRuntime,
-    worker: Rc<Worker>,
+    current: Rc<Current>,
+    /// Ended with this.
+    _background: Tasks,
     watches: Rc<Watches>,
 }
 
@@ -52,33 +53,27 @@ pub enum Outcome {
 impl Proxy {
     /// Starts one before the upstream to which `dial` opens connections.
     pub fn start(config: ValidConfig, dial: InMemory) -> Result<Self, StartError> {
-        let config = Arc::new(config);
-        let connector = Connector::new(&config.upstream)?
-            .with_max_head(config.server.limits.header_bytes)
-            .in_memory(dial);
+        let mut settings = Settings::prepare(config)?;
+        settings.connector = settings.connector.in_memory(dial);
+        let config = Arc::clone(&settings.config);
         let refresher = Arc::new(Refresher::new(&config));
-        let background = Background::prepare(&config, &connector, &refresher)?;
+        let background = Background::prepare(&config, &settings.connector, &refresher)?;
         let watches = Rc::new(Watches::new(config.server.limits.clone()));
         let equipment = Equipment {
-            relays: Relay::prepare(&config)?,
-            via_name: via_name(&config).into(),
+            settings: watch::Sender::new(Arc::new(settings)).subscribe(),
             counters: Counters::new(1).worker(0),
-            tls: None,
             signers: Arc::new(Semaphore::new(1)),
             handshakes: Arc::new(Semaphore::new(1)),
             seats: Arc::new(Semaphore::new(1)),
             draining: Drain::new().subscribe(),
-            config,
             refresher,
-            connector,
         };
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().build_local(LocalOptions::default());
         let runtime = runtime.map_err(StartError::Thread)?;
-        let (worker, ..) = equipment.worker();
-        runtime.block_on(async {
-            background.spawn();
-            tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
+        let current = Current::new(Worker::new(&equipment));
+        let tasks = runtime.block_on(async {
+            tokio::task::spawn_local(Rc::clone(&current.get().deadlines).run());
             let watches = Rc::clone(&watches);
             tokio::task::spawn_local(async move {
                 loop {
@@ -86,22 +81,24 @@ impl Proxy {
                     watches.look();
                 }
             });
+            background.spawn()
         });
-        Ok(Self { runtime, worker, watches })
+        Ok(Self { runtime, current, _background: tasks, watches })
     }
 
     /// Sends all of `bytes` on a connection of their own and reads the answers; once there is nothing more to wait
     /// for, ends the connection on this side, and reads until the other side ends it too.
     pub fn exchange(&self, bytes: &[u8], patience: Duration) -> Outcome {
         let (near, far) = duplex(PIPE);
-        let (worker, watch) = (Rc::clone(&self.worker), self.watches.add());
+        let (current, watch) = (Rc::clone(&self.current), self.watches.add());
         let seen = Rc::clone(&watch);
         self.runtime.block_on(async {
             let served = tokio::task::spawn_local(async move {
                 let address = SocketAddr::from(([192, 0, 2, 1], 1024));
-                let client = Client::new(Some(address), &worker.config.server.trusted_proxies);
+                let trusted = current.get().config.server.trusted_proxies.clone();
+                let client = Client::new(Some(address), &trusted);
                 let stream = Watched::new(far, Rc::clone(&watch));
-                serve_http1(stream, &worker, &Rc::new(client), &watch).await;
+                serve_http1(stream, &current, &Rc::new(client), &watch).await;
             });
             let (mut reader, mut writer) = tokio::io::split(near);
             let mut answer = Vec::new();
@@ -130,9 +127,10 @@ impl Proxy {
     /// Lets the background work until the documents of every issuer are there, `patience` at the most; true if they
     /// are.
     pub fn await_documents(&self, patience: Duration) -> bool {
+        let refresher = Arc::clone(&self.current.get().refresher);
         let there = async {
-            while !self.worker.refresher.site.load().is_complete {
-                self.worker.refresher.refresh_missing(patience).await;
+            while !refresher.site.load().is_complete {
+                refresher.refresh_missing(patience).await;
             }
         };
         self.runtime.block_on(async { tokio::time::timeout(patience, there).await.is_ok() })

@@ -29,10 +29,12 @@ mod listener;
 mod logout_relay;
 mod pool;
 mod proxy_protocol;
+mod reload;
 mod repair_token_response;
 mod restore;
 mod rewrite;
 mod server;
+mod settings;
 mod slots;
 mod stream;
 mod tls;
@@ -45,4 +47,5 @@ mod worker;
 
 pub use listener::{InheritError, Inherited};
 pub use server::{Running, StartError, start, start_on};
+pub use settings::SettingsError;
 pub use tls::FrontTlsError;

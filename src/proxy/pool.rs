@@ -6,9 +6,9 @@
 use super::body::{Body, Upload};
 use super::client::Client;
 use super::deadline::{Deadline, Deadlines};
+use super::settings::Settings;
 use super::slots::{Slot, Slots};
 use crate::admin::{UpstreamFailure, WorkerCounters};
-use crate::config::ValidConfig;
 use crate::upstream::{ConnectError, Connector, Failure, Sender};
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
@@ -127,11 +127,11 @@ impl UpstreamError {
 
 impl Pool {
     pub(super) fn new(
-        connector: Connector,
-        config: &ValidConfig,
+        settings: &Settings,
         deadlines: &Rc<Deadlines>,
         counters: &Arc<WorkerCounters>,
     ) -> Rc<Self> {
+        let config = &settings.config;
         let (timeouts, limits) = (&config.upstream.timeouts, &config.server.limits);
         let workers = config.server.workers.get();
         let slots = Slots::new(
@@ -139,7 +139,7 @@ impl Pool {
             limits.upstream_queue.div_ceil(workers),
         );
         Rc::new(Self {
-            connector,
+            connector: settings.connector.clone(),
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: tokio::sync::Mutex::default(),

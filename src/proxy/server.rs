@@ -2,19 +2,18 @@
 
 use super::drain::{Drain, Phase};
 use super::listener::{self, Inherited, Listener, SocketFile};
-use super::logout_relay::Relay;
-use super::tls::{FrontTls, FrontTlsError};
+use super::reload::Replacement;
+use super::settings::{Settings, SettingsError};
+use super::tls::FrontTls;
 use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
 use crate::config::{Listen, ValidConfig};
-use crate::jose::base64url;
-use crate::upstream::{Background, Connector, PrepareError, Refresher, TlsError};
-use aws_lc_rs::digest;
+use crate::upstream::{Background, PrepareError, Refresher};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 use tracing::info;
 
@@ -32,12 +31,9 @@ pub enum StartError {
     /// The bridge keys, or the secret of a client, can't be used.
     #[error(transparent)]
     Keys(#[from] PrepareError),
-    /// TLS to the upstream can't be set up.
+    /// TLS can't be set up, on either side.
     #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// TLS towards clients can't be set up.
-    #[error(transparent)]
-    FrontTls(#[from] FrontTlsError),
+    Settings(#[from] SettingsError),
     /// The system gave no thread or event loop.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
@@ -55,14 +51,18 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 /// A kidstamp that serves.
-#[derive(Debug)]
 pub struct Running {
     listen: Listen,
     is_tls: bool,
     admin: Option<SocketAddr>,
     _socket_file: Option<SocketFile>,
     drain: Drain,
-    config: Arc<ValidConfig>,
+    pub(super) config: Arc<ValidConfig>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) refresher: Arc<Refresher>,
+    /// What the workers answer by.
+    pub(super) settings: watch::Sender<Arc<Settings>>,
+    pub(super) replacements: mpsc::UnboundedSender<Replacement>,
     workers: Vec<JoinHandle<()>>,
     background: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
@@ -120,12 +120,8 @@ pub fn start(config: ValidConfig) -> Result<Running, StartError> {
 
 /// The same, on sockets that were bound before.
 pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running, StartError> {
-    let config = Arc::new(config);
-    let http2 = config.server.http2;
-    let tls = config.server.tls.as_ref().map(|tls| FrontTls::load(tls, http2));
-    let tls = tls.transpose()?.map(Arc::new);
-    let connector =
-        Connector::new(&config.upstream)?.with_max_head(config.server.limits.header_bytes);
+    let settings = Arc::new(Settings::prepare(config)?);
+    let config = Arc::clone(&settings.config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -139,12 +135,10 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
     let drain = Drain::new();
     let refresher = Arc::new(Refresher::new(&config));
     let counters = Arc::new(Counters::new(config.server.workers.get()));
-    let upstream = Background::prepare(&config, &connector, &refresher)?;
-    let relays = Relay::prepare(&config)?;
+    let upstream = Background::prepare(&config, &settings.connector, &refresher)?;
     let signers = Arc::new(Semaphore::new(config.server.workers.get()));
     let handshakes = Arc::new(Semaphore::new(config.server.limits.handshakes));
     let seats = Arc::new(Semaphore::new(config.server.limits.connections));
-    let via_name: Arc<str> = via_name(&config).into();
 
     let (stop, stopped) = oneshot::channel();
     let admin = Admin {
@@ -156,40 +150,51 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
             move || drain.is_serving()
         }),
     };
+    let (replacements, mut replaced) = mpsc::unbounded_channel::<Replacement>();
     let mut running = Running {
         listen: bound.address,
-        is_tls: tls.is_some(),
+        is_tls: config.server.tls.is_some(),
         admin: admin_address,
         _socket_file: bound.file,
         drain,
         config,
+        counters,
+        refresher,
+        settings: watch::Sender::new(settings),
+        replacements,
         workers: Vec::new(),
         background: None,
     };
-    let watched_tls = tls.clone();
+    let tls = running.settings.borrow().tls.clone();
     let background = spawn("background", move || {
         LocalSet::new().block_on(&runtime, async move {
-            upstream.spawn();
-            if let Some(tls) = watched_tls {
-                tokio::task::spawn_local(async move { tls.keep_up().await });
-            }
+            let mut tasks = upstream.spawn();
+            let mut certificates = FrontTls::keep_up_in_background(tls);
             if let Some(listener) = admin_listener {
                 tokio::task::spawn_local(admin::serve(listener, admin));
             }
-            let _ = stopped.await;
+            tokio::pin!(stopped);
+            loop {
+                tokio::select! {
+                    _ = &mut stopped => break,
+                    Some(replacement) = replaced.recv() => {
+                        certificates.abort();
+                        certificates = FrontTls::keep_up_in_background(replacement.tls);
+                        tasks = replacement.upstream.replace(tasks).await;
+                        // Who no longer waits for it does not need to know.
+                        let _ = replacement.done.send(());
+                    }
+                }
+            }
         });
     })?;
     running.background = Some((stop, background));
     for (index, listener) in bound.listeners.into_iter().enumerate() {
         let equipment = Equipment {
-            config: Arc::clone(&running.config),
-            refresher: Arc::clone(&refresher),
-            connector: connector.clone(),
-            counters: counters.worker(index),
+            settings: running.settings.subscribe(),
+            refresher: Arc::clone(&running.refresher),
+            counters: running.counters.worker(index),
             signers: Arc::clone(&signers),
-            relays: relays.clone(),
-            via_name: Arc::clone(&via_name),
-            tls: tls.clone(),
             handshakes: Arc::clone(&handshakes),
             seats: Arc::clone(&seats),
             draining: running.drain.subscribe(),
@@ -206,17 +211,6 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
-}
-
-/// The name in `Via`: the same on every replica, another one on a kidstamp before another provider.
-pub(super) fn via_name(config: &ValidConfig) -> String {
-    let external = config.issuers.iter().filter_map(|issuer| issuer.external_url.as_ref());
-    let identity = external.map(ToString::to_string).chain([config.upstream.url.to_string()]);
-    let hash = digest::digest(&digest::SHA256, identity.collect::<Vec<_>>().join(" ").as_bytes());
-    format!(
-        "kidstamp-{}",
-        base64url::encode(hash.as_ref().get(..6).unwrap_or_default()).replace('_', "-")
-    )
 }
 
 impl Running {

@@ -25,6 +25,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info, warn};
 use x509_cert::Certificate;
@@ -126,6 +127,16 @@ impl FrontTls {
         {
             client.own_fields.push((HeaderName::from_static("client-cert"), field));
         }
+    }
+
+    /// Keeps it up on the current [`tokio::task::LocalSet`], if there is any TLS.
+    pub(super) fn keep_up_in_background(tls: Option<Arc<Self>>) -> AbortHandle {
+        let keep_up = async move {
+            if let Some(tls) = tls {
+                tls.keep_up().await;
+            }
+        };
+        tokio::task::spawn_local(keep_up).abort_handle()
     }
 
     /// Reads the files again from time to time, links that lead elsewhere by now included. What can't be used

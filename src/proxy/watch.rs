@@ -86,7 +86,7 @@ pub(super) struct Watches {
     clock: Rc<Clock>,
     /// What has ended goes out at the next look.
     watches: RefCell<Vec<Weak<Watch>>>,
-    limits: Limits,
+    limits: RefCell<Limits>,
     /// When the worker is to end whatever goes on then.
     deadline: Cell<Option<Duration>>,
     /// The same for tunnels.
@@ -103,10 +103,15 @@ impl Watches {
         Self {
             clock,
             watches: RefCell::default(),
-            limits,
+            limits: RefCell::new(limits),
             deadline: Cell::default(),
             tunnel_deadline: Cell::default(),
         }
+    }
+
+    /// Other limits from now on, for the connections that there are, too.
+    pub(super) fn renew(&self, limits: Limits) {
+        self.limits.replace(limits);
     }
 
     /// A new connection.
@@ -139,7 +144,7 @@ impl Watches {
 
     /// How long until the next look: a fraction of the shortest of the limits.
     pub(super) fn tick(&self) -> Duration {
-        let limits = &self.limits;
+        let limits = self.limits.borrow();
         let shortest = limits.header_timeout.min(limits.handshake_timeout).min(limits.keep_alive);
         let shortest = shortest.min(limits.send_timeout).min(limits.connection_age);
         let shortest = shortest.min(limits.tunnel_idle);
@@ -149,13 +154,14 @@ impl Watches {
     /// Looks at every connection, and tells those to end that have to.
     pub(super) fn look(&self) {
         let now = self.clock.advance();
+        let limits = self.limits.borrow();
         let is_past = |deadline: Option<Duration>| deadline.is_some_and(|deadline| now >= deadline);
         let is_over = is_past(self.deadline.get());
         let tunnels_are_over = is_past(self.tunnel_deadline.get());
         self.watches.borrow_mut().retain(|watch| {
             let Some(watch) = watch.upgrade() else { return false };
             let is_over = is_over || (tunnels_are_over && watch.stage.get() == Stage::Tunnel);
-            let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &self.limits) };
+            let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &limits) };
             if let Some(ending) = ending {
                 watch.end(ending);
             }

@@ -6,20 +6,22 @@ use super::drain::Draining;
 use super::listener::{Accepting, Listener, accept, accept_at_once};
 use super::logout_relay::Relay;
 use super::pool::Pool;
+use super::settings::Settings;
 use super::tls::FrontTls;
 use super::trace::TraceIds;
 use super::watch::Watches;
 use crate::admin::WorkerCounters;
 use crate::config::ValidConfig;
-use crate::upstream::{Connector, Refresher};
+use crate::upstream::Refresher;
 use http::HeaderValue;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::warn;
 
 /// Between two words in the log about the limit of connections.
@@ -41,19 +43,18 @@ pub(super) struct Worker {
     pub(super) tls: Option<Arc<FrontTls>>,
     /// As many permits as TLS handshakes may go on at once, in the whole process.
     pub(super) handshakes: Arc<Semaphore>,
-    pub(super) trace_ids: TraceIds,
+    pub(super) trace_ids: Rc<TraceIds>,
 }
+
+/// What a worker answers by at the moment: another one after each new configuration. What is under way keeps its own.
+pub(super) struct Current(RefCell<Rc<Worker>>);
 
 /// What a worker's thread is started with.
 pub(super) struct Equipment {
-    pub(super) config: Arc<ValidConfig>,
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) refresher: Arc<Refresher>,
-    pub(super) connector: Connector,
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) signers: Arc<Semaphore>,
-    pub(super) relays: Vec<Relay>,
-    pub(super) via_name: Arc<str>,
-    pub(super) tls: Option<Arc<FrontTls>>,
     /// As many permits as TLS handshakes may go on at once, in the whole process.
     pub(super) handshakes: Arc<Semaphore>,
     /// As many permits as connections may be served at once, in the whole process.
@@ -61,26 +62,57 @@ pub(super) struct Equipment {
     pub(super) draining: Draining,
 }
 
-impl Equipment {
-    pub(super) fn worker(self) -> (Rc<Worker>, Arc<Semaphore>, Draining) {
+impl Worker {
+    pub(super) fn new(equipment: &Equipment) -> Self {
+        let Equipment { settings, refresher, counters, signers, handshakes, .. } = equipment;
+        let settings = settings.borrow();
         let deadlines = Deadlines::new();
-        let pool = Pool::new(self.connector, &self.config, &deadlines, &self.counters);
-        let via = format!("1.1 {}", self.via_name);
-        let worker = Worker {
-            pool,
+        Self {
+            pool: Pool::new(&settings, &deadlines, counters),
             deadlines,
-            via: HeaderValue::from_str(&via).unwrap_or(HeaderValue::from_static("1.1 kidstamp")),
-            via_name: self.via_name,
-            config: self.config,
-            refresher: self.refresher,
-            counters: self.counters,
-            signers: self.signers,
-            relays: self.relays,
-            tls: self.tls,
-            handshakes: self.handshakes,
-            trace_ids: TraceIds::new(),
-        };
-        (Rc::new(worker), self.seats, self.draining)
+            via: settings.via.clone(),
+            via_name: Arc::clone(&settings.via_name),
+            config: Arc::clone(&settings.config),
+            refresher: Arc::clone(refresher),
+            counters: Arc::clone(counters),
+            signers: Arc::clone(signers),
+            relays: settings.relays.clone(),
+            tls: settings.tls.clone(),
+            handshakes: Arc::clone(handshakes),
+            trace_ids: Rc::new(TraceIds::new()),
+        }
+    }
+
+    /// The same worker with other settings.
+    fn with(&self, settings: &Settings) -> Self {
+        Self {
+            pool: Pool::new(settings, &self.deadlines, &self.counters),
+            deadlines: Rc::clone(&self.deadlines),
+            via: settings.via.clone(),
+            via_name: Arc::clone(&settings.via_name),
+            config: Arc::clone(&settings.config),
+            refresher: Arc::clone(&self.refresher),
+            counters: Arc::clone(&self.counters),
+            signers: Arc::clone(&self.signers),
+            relays: settings.relays.clone(),
+            tls: settings.tls.clone(),
+            handshakes: Arc::clone(&self.handshakes),
+            trace_ids: Rc::clone(&self.trace_ids),
+        }
+    }
+}
+
+impl Current {
+    pub(super) fn new(worker: Worker) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(Rc::new(worker))))
+    }
+
+    pub(super) fn get(&self) -> Rc<Worker> {
+        Rc::clone(&self.0.borrow())
+    }
+
+    fn set(&self, worker: Worker) {
+        self.0.replace(Rc::new(worker));
     }
 }
 
@@ -89,33 +121,27 @@ pub(super) fn run(listener: Listener, equipment: Equipment) -> std::io::Result<(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // For signatures, of which the semaphore allows as many at once as there are cores, and look-ups of names.
-        .max_blocking_threads(equipment.config.server.workers.get() + 2)
+        .max_blocking_threads(equipment.settings.borrow().config.server.workers.get() + 2)
         .build_local(LocalOptions::default())?;
-    let (worker, seats, draining) = equipment.worker();
     runtime.block_on(async move {
         let listener = listener.into_accepting()?;
-        serve(listener, worker, seats, draining).await;
+        serve(listener, equipment).await;
         Ok(())
     })
 }
 
 /// Accepts and serves connections until the drain is over.
-async fn serve(
-    listener: Accepting,
-    worker: Rc<Worker>,
-    seats: Arc<Semaphore>,
-    mut draining: Draining,
-) {
-    let server = &worker.config.server;
-    let watches = Watches::new(server.limits.clone());
+async fn serve(listener: Accepting, equipment: Equipment) {
+    let current = Current::new(Worker::new(&equipment));
+    let Equipment { mut settings, seats, mut draining, .. } = equipment;
+    let watches = Watches::new(current.get().config.server.limits.clone());
     let mut connections = JoinSet::new();
-    let mut tick = interval(watches.tick());
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ticking(&watches);
     // Accepted, but more than may be served at a time.
     let mut waiting = None;
     let mut told_full: Option<Instant> = None;
     let (mut unready, mut is_unready) = (draining.clone(), false);
-    let deadlines = tokio::task::spawn_local(Rc::clone(&worker.deadlines).run());
+    let deadlines = tokio::task::spawn_local(Rc::clone(&current.get().deadlines).run());
     loop {
         tokio::select! {
             biased;
@@ -125,12 +151,18 @@ async fn serve(
                 is_unready = true;
                 watches.invite_no_more();
             }
+            Ok(()) = settings.changed() => {
+                let new = current.get().with(&settings.borrow_and_update());
+                watches.renew(new.config.server.limits.clone());
+                tick = ticking(&watches);
+                current.set(new);
+            }
             // Keeps the set of finished connections empty.
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             seat = Arc::clone(&seats).acquire_owned(), if waiting.is_some() => {
                 if let (Ok(seat), Some(transport)) = (seat, waiting.take()) {
                     let connection =
-                        connection::serve(transport, Rc::clone(&worker), watches.add());
+                        connection::serve(transport, Rc::clone(&current), watches.add());
                     connections.spawn_local(seated(connection, seat));
                 }
             }
@@ -142,7 +174,7 @@ async fn serve(
                     told_full = Some(Instant::now());
                     warn!(
                         "as many clients are connected as server.limits.connections allows ({}); others wait",
-                        server.limits.connections
+                        current.get().config.server.limits.connections
                     );
                 }
             }
@@ -151,10 +183,11 @@ async fn serve(
     // Whoever has connected already does not find a closed door.
     while let Some(transport) = waiting.take().or_else(|| accept_at_once(&listener)) {
         let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { break };
-        let connection = connection::serve(transport, Rc::clone(&worker), watches.add());
+        let connection = connection::serve(transport, Rc::clone(&current), watches.add());
         connections.spawn_local(seated(connection, seat));
     }
     drop(listener);
+    let server = &current.get().config.server;
     watches.end(server.drain_timeout, server.drain_tunnels.min(server.drain_timeout));
     while !connections.is_empty() {
         tokio::select! {
@@ -167,4 +200,10 @@ async fn serve(
 
 async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermit) {
     connection.await;
+}
+
+fn ticking(watches: &Watches) -> Interval {
+    let mut tick = interval(watches.tick());
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
 }

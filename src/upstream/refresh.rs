@@ -29,6 +29,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
@@ -136,14 +138,28 @@ impl Background {
     }
 
     /// Starts a task for each issuer on the current [`tokio::task::LocalSet`].
-    pub fn spawn(self) {
+    pub fn spawn(self) -> Tasks {
+        self.spawn_after(Vec::new())
+    }
+
+    /// Takes the place of `before`, after a new configuration: what is known of an issuer that is still the same
+    /// goes on, and is published as the new configuration wants it.
+    pub async fn replace(self, before: Tasks) -> Tasks {
+        self.spawn_after(before.stop().await)
+    }
+
+    fn spawn_after(self, mut before: Vec<Task>) -> Tasks {
         let nothing = self.config.issuers.iter().map(|_| Known::default()).collect();
         let all = Rc::new(RefCell::new(nothing));
-        for (index, ring) in self.rings.into_iter().enumerate() {
-            let task = Task {
+        let mut tasks: Vec<Task> = Vec::new();
+        for ((index, issuer), ring) in self.config.issuers.iter().enumerate().zip(self.rings) {
+            let same = before.iter().position(|task| task.is_of(issuer, &self.connector));
+            let same = same.map(|place| before.swap_remove(place));
+            let mut task = Task {
                 config: Arc::clone(&self.config),
                 connector: self.connector.clone(),
                 refresher: Arc::clone(&self.refresher),
+                shared: same.as_ref().map_or_else(Arc::default, |task| Arc::clone(&task.shared)),
                 all: Rc::clone(&all),
                 index,
                 ring,
@@ -152,9 +168,46 @@ impl Background {
                 publication: Publication::default(),
                 known: None,
                 learned_issuer: None,
+                is_introduced: false,
             };
-            tokio::task::spawn_local(task.run());
+            if let Some(same) = same {
+                task.go_on_from(same);
+            }
+            tasks.push(task);
         }
+        let shared = tasks.iter().map(|task| Arc::clone(&task.shared)).collect();
+        self.refresher.issuers.store(Arc::new(shared));
+        self.refresher.site.store(Arc::new(Site::new(&self.config, &all.borrow())));
+        for task in &mut tasks {
+            if let Err(problem) = task.rebuild() {
+                error!(
+                    issuer = task.name(),
+                    "the key set stays as it was before the new configuration: {problem}"
+                );
+            }
+        }
+        let stop = watch::Sender::new(false);
+        let spawn = |task: Task| tokio::task::spawn_local(task.run(stop.subscribe()));
+        Tasks { tasks: tasks.into_iter().map(spawn).collect(), stop }
+    }
+}
+
+/// The background while it runs.
+pub struct Tasks {
+    tasks: Vec<JoinHandle<Task>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Tasks {
+    /// Ends them where they are; what they know comes back.
+    async fn stop(self) -> Vec<Task> {
+        self.stop.send_replace(true);
+        let mut stopped = Vec::new();
+        for task in self.tasks {
+            // One that panicked knows nothing any more.
+            stopped.extend(task.await);
+        }
+        stopped
     }
 }
 
@@ -162,6 +215,7 @@ struct Task {
     config: Arc<ValidConfig>,
     connector: Connector,
     refresher: Arc<Refresher>,
+    shared: Arc<Shared>,
     /// What is known of every issuer.
     all: Rc<RefCell<Vec<Known>>>,
     index: usize,
@@ -171,6 +225,7 @@ struct Task {
     publication: Publication,
     known: Option<Documents>,
     learned_issuer: Option<String>,
+    is_introduced: bool,
 }
 
 /// The provider's documents as they came last.
@@ -185,12 +240,47 @@ struct Documents {
 }
 
 impl Task {
-    async fn run(mut self) {
+    /// True if this one's documents are those of `issuer`, too, though other things may be configured of it.
+    fn is_of(&self, issuer: &Issuer, connector: &Connector) -> bool {
+        let own = self.issuer();
+        self.connector.origin() == connector.origin()
+            && own.issuer == issuer.issuer
+            && own.external_url == issuer.external_url
+            && own.metadata == issuer.metadata
+    }
+
+    /// Takes over what another task knows of the same issuer.
+    fn go_on_from(&mut self, before: Self) {
+        if self.issuer().keys == KeySource::Ephemeral
+            && before.issuer().keys == KeySource::Ephemeral
+        {
+            self.ring = before.ring;
+        }
+        self.publication = before.publication;
+        self.known = before.known;
+        self.learned_issuer = before.learned_issuer;
+        self.is_introduced = before.is_introduced;
+        let known = before.all.borrow_mut().get_mut(before.index).map(std::mem::take);
+        if let (Some(known), Some(own)) = (known, self.all.borrow_mut().get_mut(self.index)) {
+            *own = known;
+        }
+    }
+
+    /// Works until it is to stop; what it knows comes back.
+    async fn run(mut self, mut stop: watch::Receiver<bool>) -> Self {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.work() => {}
+        }
+        self
+    }
+
+    async fn work(&mut self) {
         let mut failures = 0;
-        let mut first = true;
         loop {
             let started = Instant::now();
-            self.refresher_of_this().under_way.store(true, Ordering::Release);
+            self.shared.under_way.store(true, Ordering::Release);
             let result = self.attempt().await;
             let pause = match &result {
                 Ok(()) => {
@@ -201,7 +291,7 @@ impl Task {
                         );
                     }
                     failures = 0;
-                    if std::mem::take(&mut first) {
+                    if !std::mem::replace(&mut self.is_introduced, true) {
                         self.introduce();
                     }
                     self.interval()
@@ -217,9 +307,8 @@ impl Task {
                 }
             };
             self.note(result.err());
-            let shared = self.refresher_of_this();
-            shared.under_way.store(false, Ordering::Release);
-            shared.attempts.send_modify(|count| *count += 1);
+            self.shared.under_way.store(false, Ordering::Release);
+            self.shared.attempts.send_modify(|count| *count += 1);
             self.wait(started, started + pause).await;
         }
     }
@@ -227,17 +316,11 @@ impl Task {
     /// Until the next attempt is due or wanted; keys come and go meanwhile.
     async fn wait(&mut self, started: Instant, due: Instant) {
         loop {
-            let refresher = Arc::clone(&self.refresher);
-            let wanted = async {
-                match refresher.issuers.get(self.index) {
-                    Some(shared) => shared.wanted.notified().await,
-                    None => std::future::pending().await,
-                }
-            };
+            let shared = Arc::clone(&self.shared);
             let tick = self.next_tick();
             tokio::select! {
                 () = sleep_until(due) => return,
-                () = wanted => return sleep_until(started + SPACING).await,
+                () = shared.wanted.notified() => return sleep_until(started + SPACING).await,
                 () = sleep_until(tick) => {
                     self.reload_keys();
                     if let Err(problem) = self.rebuild() {
@@ -463,7 +546,7 @@ impl Task {
         let all = self.all.borrow();
         let snapshot = all.get(self.index).and_then(|known| known.snapshot.as_ref());
         let findings = snapshot.map(|snapshot| snapshot.findings.clone());
-        self.refresher_of_this().update(|status| {
+        self.shared.update(|status| {
             match &problem {
                 None => status.attempts.0 += 1,
                 Some(_) => status.attempts.1 += 1,
@@ -490,11 +573,6 @@ impl Task {
             reason = "a task is made for each issuer of this very list"
         )]
         &self.config.issuers[self.index]
-    }
-
-    fn refresher_of_this(&self) -> &Shared {
-        #[expect(clippy::indexing_slicing, reason = "the refresher was made of the same list")]
-        &self.refresher.issuers[self.index]
     }
 
     /// The issuer, as far as it is known, for the log.

@@ -7,7 +7,7 @@ use crate::config::ValidConfig;
 use crate::rules::Finding;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -15,7 +15,8 @@ use tokio::sync::{Notify, watch};
 pub struct Refresher {
     /// The current site.
     pub site: ArcSwap<Site>,
-    pub(super) issuers: Vec<Shared>,
+    /// In the order of the configuration, with which it is replaced.
+    pub(super) issuers: ArcSwap<Vec<Arc<Shared>>>,
 }
 
 /// What is shared of one issuer.
@@ -61,21 +62,18 @@ pub enum Wanted {
 impl Refresher {
     /// For the issuers of `config`, of which nothing is known yet.
     pub fn new(config: &ValidConfig) -> Self {
-        let shared = || Shared {
-            wanted: Notify::new(),
-            under_way: AtomicBool::new(false),
-            attempts: watch::Sender::new(0),
-            status: Mutex::default(),
-        };
+        let issuers = config.issuers.iter().map(|_| Arc::default()).collect();
         Self {
             site: ArcSwap::from_pointee(Site::new(config, &[])),
-            issuers: config.issuers.iter().map(|_| shared()).collect(),
+            issuers: ArcSwap::from_pointee(issuers),
         }
     }
 
     /// Asks for fresh documents of `issuer`, and waits at most `patience` for an attempt to end.
     pub async fn refresh(&self, issuer: usize, patience: Duration) -> Wanted {
-        let Some(shared) = self.issuers.get(issuer) else { return Wanted::TimedOut };
+        let Some(shared) = self.issuers.load().get(issuer).cloned() else {
+            return Wanted::TimedOut;
+        };
         let mut attempts = shared.attempts.subscribe();
         let under_way = shared.under_way.load(Ordering::Acquire);
         if !under_way {
@@ -95,7 +93,7 @@ impl Refresher {
     /// Not where the provider does answer, but with documents that are of no use: waiting would not make them
     /// better, and requests that need no repair would come late for as long as that lasts.
     pub async fn refresh_missing(&self, patience: Duration) {
-        for (index, shared) in self.issuers.iter().enumerate() {
+        for (index, shared) in self.issuers.load_full().iter().enumerate() {
             let status = shared.status();
             if status.fetched.is_none() && !status.answered {
                 self.refresh(index, patience).await;
@@ -105,7 +103,18 @@ impl Refresher {
 
     /// How each issuer's documents are doing.
     pub fn statuses(&self) -> Vec<IssuerStatus> {
-        self.issuers.iter().map(Shared::status).collect()
+        self.issuers.load().iter().map(|shared| shared.status()).collect()
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            wanted: Notify::new(),
+            under_way: AtomicBool::new(false),
+            attempts: watch::Sender::new(0),
+            status: Mutex::default(),
+        }
     }
 }
 

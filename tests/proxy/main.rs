@@ -40,6 +40,7 @@ mod limits;
 mod listeners;
 mod pass_through;
 mod profiles;
+mod reload;
 mod restore;
 #[allow(dead_code, reason = "what combines cases is for src/upstream/snapshot/pairs.rs")]
 mod rule_cases;
