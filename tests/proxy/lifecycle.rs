@@ -222,3 +222,67 @@ fn as_many_files_may_be_open_as_the_system_lets_it_have() {
     assert!(few.log().contains("512 open files"), "{}", few.log());
     drop(folder);
 }
+
+/// As much under way as a busy morning has: answers that are waited for, downloads in the middle, uploads in the
+/// middle, logins. The end loses none of it.
+#[test]
+fn threat_31_two_hundred_requests_and_long_downloads_survive_sigterm() {
+    const BLOCK: usize = 1 << 20;
+    let (upstream, gate) = (Upstream::start(), Gate::new());
+    upstream.on("/slow", Answer::ok("text/plain", "done").after(&gate));
+    let token = crate::tokens::token_response(&crate::tokens::id_token());
+    upstream.on("/token", Answer::json(token).after(&gate));
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 8 * BLOCK);
+    let block = vec![b'x'; BLOCK];
+    let long = Answer::raw(head).then_repeat(&block, 2).then_wait(&gate).then_repeat(&block, 6);
+    upstream.on("/long", long);
+    let process = serve(Sidecar::before(&upstream).with("server.workers = 2"));
+    process.await_ready();
+    let asking = |count: usize, request: &str| -> Vec<crate::Client> {
+        let ask = |_| {
+            let mut client = process.client();
+            client.send(request);
+            client
+        };
+        (0..count).map(ask).collect()
+    };
+    let waiting = asking(150, "GET /slow HTTP/1.1\r\nHost: idp.test\r\n\r\n");
+    let downloads = asking(20, "GET /long HTTP/1.1\r\nHost: idp.test\r\n\r\n");
+    let uploads =
+        asking(15, "PUT /up HTTP/1.1\r\nHost: idp.test\r\nContent-Length: 10\r\n\r\nbegin");
+    let logins = asking(
+        15,
+        "POST /token HTTP/1.1\r\nHost: idp.test\r\nContent-Length: 12\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\ngrant_type=x",
+    );
+    crate::eventually("all but the uploads are at the upstream", || {
+        (upstream.requests().len() == 185).then_some(())
+    });
+    crate::eventually("so is what has come of those", || {
+        (upstream.received().matches("begin").count() == 15).then_some(())
+    });
+    process.terminate();
+    let address = process.listen();
+    crate::eventually("nobody is let in any more", || {
+        std::net::TcpStream::connect(address).is_err().then_some(())
+    });
+    gate.open();
+    for mut client in uploads {
+        let response = client.send("s-end").response();
+        assert_eq!((response.status, response.text().as_str()), (200, "ok"));
+    }
+    for mut client in waiting.into_iter().chain(logins) {
+        let response = client.response();
+        assert_eq!((response.status, response.end), (200, End::Complete), "{response:?}");
+    }
+    for mut client in downloads {
+        let response = client.response_head().unwrap();
+        let mut length = 0;
+        let (end, _) = client.body(&response, &mut |bytes| length += bytes.len());
+        assert_eq!((end, length), (End::Complete, 8 * BLOCK));
+    }
+    let (code, log) = process.ended();
+    assert_eq!(code, Some(0), "{log}");
+    let bodies = upstream.requests().into_iter().filter(|request| request.path() == "/up");
+    assert!(bodies.into_iter().all(|request| request.body == b"begins-end"));
+}
