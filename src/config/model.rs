@@ -219,6 +219,8 @@ pub struct Limits {
     pub body_idle: Duration,
     /// The longest body that is buffered to be rewritten.
     pub rewritten_body_bytes: usize,
+    /// How much a body may grow when it is decompressed to be read.
+    pub decompression_ratio: usize,
     /// Upstream connections that each worker keeps open while idle.
     pub idle_upstream_connections: usize,
     /// Requests that may be at the upstream at once; the workers share them.

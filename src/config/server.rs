@@ -155,6 +155,8 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     let body_idle = keys.setting("body_idle", None, 30 * second, &brief);
     let rewritten_body_bytes =
         keys.setting("rewritten_body_bytes", None, MEBIBYTE, value::integer(4_096..=64 * MEBIBYTE));
+    let decompression_ratio =
+        keys.setting("decompression_ratio", None, 100, value::integer(2..=1_000));
     let idle_upstream_connections =
         keys.setting("idle_upstream_connections", None, 64, value::integer(0..=65_535));
     let upstream_requests =
@@ -175,6 +177,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         connection_age: connection_age?.value,
         body_idle: body_idle?.value,
         rewritten_body_bytes: rewritten_body_bytes?.value,
+        decompression_ratio: decompression_ratio?.value,
         idle_upstream_connections: idle_upstream_connections?.value,
         upstream_requests: upstream_requests?.value,
         upstream_queue: upstream_queue?.value,

@@ -132,15 +132,15 @@ async fn treat_page(
     if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
         return Ok((response, None));
     }
-    if rewrite::is_encoded(response.headers()) {
-        let word = passed(worker, TokenKind::IdToken, "encoded");
-        return Ok((response, Some(word)));
-    }
     let (mut parts, html) = match rewrite::read(worker, response).await {
         Ok((parts, html)) if html.is_empty() => {
             return Ok((Response::from_parts(parts, Body::Empty), None));
         }
         Ok(read) => read,
+        Err((response, "encoded")) => {
+            let word = passed(worker, TokenKind::IdToken, "encoded");
+            return Ok((response, Some(word)));
+        }
         // Too long for a form that posts itself, or broken off.
         Err((response, _)) => return Ok((response, None)),
     };

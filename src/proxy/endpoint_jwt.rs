@@ -35,9 +35,6 @@ pub(super) async fn treat(
     }
     let treatment = route.snapshot.as_ref().map(|snapshot| snapshot.treatments.of(None));
     let pass = |response, reason| unseen(worker, kind, treatment, response, reason);
-    if rewrite::is_encoded(response.headers()) {
-        return pass(response, "encoded");
-    }
     let (mut parts, body) = match rewrite::read(worker, response).await {
         Ok(read) => read,
         Err((response, reason)) => return pass(response, reason),

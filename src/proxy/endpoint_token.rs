@@ -28,9 +28,6 @@ pub(super) async fn treat(
         // An error response (RFC 6749 §5.2) has no token: nothing to decide, nothing to count.
         return Ok((response, None));
     }
-    if rewrite::is_encoded(response.headers()) {
-        return pass(response, "encoded");
-    }
     if !may_be_json(response.headers()) {
         return pass(response, "content_type");
     }

@@ -3,6 +3,7 @@
 
 use super::body::{Body, ReadAhead};
 use super::worker::Worker;
+use crate::upstream::{Bounds, check_coding, decode};
 use bytes::Bytes;
 use http::Response;
 use http::header::{
@@ -10,6 +11,7 @@ use http::header::{
     HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::response::Parts;
+use tracing::warn;
 
 /// What describes the body that came, and not the one that goes out (RFC 9530, RFC 1864).
 const OF_THE_OLD_BODY: [HeaderName; 6] = [
@@ -36,18 +38,34 @@ pub(super) fn forget_old_body(headers: &mut HeaderMap) {
     }
 }
 
-/// True if the body is compressed all the same.
-pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
-}
-
 /// Reads a response whose body may be changed; the error is the response as it is to go on, with the reason.
+///
+/// One that is compressed, though nobody asked for it, becomes one that is not: whoever asked can read that, too.
 pub(super) async fn read(
     worker: &Worker,
     response: Response<Body>,
 ) -> Result<(Parts, Bytes), (Response<Body>, &'static str)> {
-    let (parts, body) = response.into_parts();
-    match body.read(worker.config.server.limits.rewritten_body_bytes).await {
+    let limits = &worker.config.server.limits;
+    let Ok(is_encoded) = check_coding(response.headers()) else {
+        return Err((response, "encoded"));
+    };
+    let (mut parts, body) = response.into_parts();
+    match body.read(limits.rewritten_body_bytes).await {
+        ReadAhead::Whole(body) if is_encoded => {
+            let bounds =
+                Bounds { bytes: limits.rewritten_body_bytes, ratio: limits.decompression_ratio };
+            match decode(&parts.headers, body.clone(), bounds) {
+                Ok(decoded) => {
+                    parts.headers.remove(CONTENT_ENCODING);
+                    forget_old_body(&mut parts.headers);
+                    Ok((parts, decoded))
+                }
+                Err(problem) => {
+                    warn!("a response passes as it came: {problem}");
+                    Err((Response::from_parts(parts, Body::Full(body)), "encoded"))
+                }
+            }
+        }
         ReadAhead::Whole(body) => Ok((parts, body)),
         ReadAhead::Rest(rest) => {
             let reason = if matches!(rest, Body::Broken(_)) { "truncated" } else { "too_large" };

@@ -35,8 +35,10 @@ pub enum SettingsError {
 impl Settings {
     /// Makes everything that can fail, so that nothing has to afterwards.
     pub(super) fn prepare(config: ValidConfig) -> Result<Self, SettingsError> {
-        let connector =
-            Connector::new(&config.upstream)?.with_max_head(config.server.limits.header_bytes);
+        let limits = &config.server.limits;
+        let connector = Connector::new(&config.upstream)?
+            .with_max_head(limits.header_bytes)
+            .with_max_ratio(limits.decompression_ratio);
         let via_name = via_name(&config);
         let via = HeaderValue::from_str(&format!("1.1 {via_name}"));
         Ok(Self {

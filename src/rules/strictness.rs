@@ -74,7 +74,7 @@ pub struct Practice {
 }
 
 /// All of them.
-pub const PRACTICES: [Practice; 9] = [
+pub const PRACTICES: [Practice; 10] = [
     Practice {
         id: "token/re-signed",
         summary: "an ID token whose header names no key of the published set, or none at all, is verified and \
@@ -135,7 +135,13 @@ pub const PRACTICES: [Practice; 9] = [
         id: "http/forwarded",
         summary: "requests reach the provider over connections that trust its own CA, under its external name and \
                   with an Accept of kidstamp's own",
-        answers: &["HTTP-01", "HTTP-04", "HTTP-05", "FRONT-06"],
+        answers: &["HTTP-01", "HTTP-04", "FRONT-06"],
+    },
+    Practice {
+        id: "http/decoded",
+        summary: "a document or a token response that is compressed, though nobody asked for it, is served as it is \
+                  without, within bounds for what it may grow to",
+        answers: &["gzip-jwks", "HTTP-05"],
     },
     Practice {
         id: "http/redirects",

@@ -26,6 +26,7 @@ pub struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
     max_head: usize,
+    max_ratio: usize,
     health: Health,
     #[cfg(feature = "in-memory")]
     in_memory: Option<InMemory>,
@@ -43,6 +44,8 @@ const MAX_HEAD: usize = 32 << 10;
 /// As much of a body as is read at once: what is smaller takes more system calls for each megabyte of a download.
 /// The head of a response may be as long.
 const PIECE: usize = 128 << 10;
+/// No key set and no metadata repeats itself as often.
+const MAX_RATIO: usize = 100;
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +112,7 @@ impl Connector {
             tls,
             timeout: upstream.timeouts.connect,
             max_head: MAX_HEAD,
+            max_ratio: MAX_RATIO,
             health: Health::default(),
             #[cfg(feature = "in-memory")]
             in_memory: None,
@@ -126,6 +130,17 @@ impl Connector {
     #[must_use]
     pub fn with_max_head(self, max_head: usize) -> Self {
         Self { max_head, ..self }
+    }
+
+    /// With another bound for how much a document may grow when it is decompressed.
+    #[must_use]
+    pub fn with_max_ratio(self, max_ratio: usize) -> Self {
+        Self { max_ratio, ..self }
+    }
+
+    /// How much a document may grow when it is decompressed.
+    pub fn max_ratio(&self) -> usize {
+        self.max_ratio
     }
 
     /// Where it leads.

@@ -1,11 +1,11 @@
 //! One GET of one of the provider's documents, with every bound that a hostile answer calls for.
 
+use super::coding::{Bounds, CodingError, check_coding, decode};
 use super::connect::{ConnectError, Connector};
 use crate::config::{Origin, Scheme};
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    LOCATION,
+    ACCEPT, ACCEPT_ENCODING, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -73,7 +73,7 @@ impl Forwarding {
 pub struct Fetched {
     /// The header section.
     pub headers: HeaderMap,
-    /// The body, complete and not encoded.
+    /// The body, complete and decoded.
     pub body: Bytes,
 }
 
@@ -99,15 +99,13 @@ pub enum FetchError {
         /// The answer.
         status: StatusCode,
     },
-    /// A content coding that nobody asked for.
-    #[error(
-        "{path}: the provider answered with Content-Encoding {coding}, though identity was asked for"
-    )]
+    /// A content coding that nobody asked for, and that can't be undone.
+    #[error("{path}: {error}, though identity was asked for")]
     Encoded {
         /// What was asked for.
         path: String,
-        /// The coding.
-        coding: String,
+        /// Why not.
+        error: CodingError,
     },
     /// More bytes than any real document has.
     #[error("{path}: the answer is larger than {MAX_BYTES} bytes")]
@@ -223,11 +221,8 @@ async fn fetch_at_leisure(
         return Err(FetchError::Status { path: path.to_owned(), status: response.status() });
     }
     let (parts, mut body) = response.into_parts();
-    if let Some(coding) = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity")
-    {
-        let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
-        return Err(FetchError::Encoded { path: path.to_owned(), coding });
-    }
+    let encoded = |error| FetchError::Encoded { path: path.to_owned(), error };
+    check_coding(&parts.headers).map_err(encoded)?;
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(http)?.into_data() {
@@ -237,7 +232,9 @@ async fn fetch_at_leisure(
             bytes.extend_from_slice(&data);
         }
     }
-    Ok(Answer::Document(Fetched { headers: parts.headers, body: bytes.freeze() }))
+    let bounds = Bounds { bytes: MAX_BYTES, ratio: connector.max_ratio() };
+    let body = decode(&parts.headers, bytes.freeze(), bounds).map_err(encoded)?;
+    Ok(Answer::Document(Fetched { headers: parts.headers, body }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! [`Snapshot`]. It is replaced as a whole, from the background, and what is in it depends only on the
 //! provider's documents, the configuration, the key files and the clock: never on traffic.
 
+mod coding;
 mod connect;
 mod discovery;
 mod fetch;
@@ -20,6 +21,7 @@ mod stream;
 mod tls;
 mod treatment;
 
+pub use coding::{Bounds, CodingError, check_coding, decode};
 #[cfg(feature = "in-memory")]
 pub use connect::InMemory;
 pub use connect::{ConnectError, Connector};
