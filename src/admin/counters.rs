@@ -1,11 +1,12 @@
 //! Counting on the way of a request: each worker has counters of its own, which are added up when somebody asks.
 
-use crate::rules::Finding;
+use crate::clock;
+use crate::rules::{Effect, Finding};
 use crate::token::{Place, TokenKind};
 use crate::upstream::Endpoint;
 use http::StatusCode;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,6 +96,20 @@ pub struct WorkerCounters {
     microseconds: Box<[AtomicU64]>,
     /// Rare enough for a lock.
     rare: Mutex<Rare>,
+    repaired: AtomicI64,
+    restored: AtomicI64,
+    live_until: AtomicI64,
+}
+
+/// When things happened last, in seconds since 1970; 0 is never.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Moments {
+    /// A token was re-signed, or a token response repaired.
+    pub(super) repaired: i64,
+    /// A re-signed token came back.
+    pub(super) restored: i64,
+    /// When the last of the re-signed tokens expires.
+    pub(super) live_until: i64,
 }
 
 /// What is counted by words.
@@ -174,6 +189,19 @@ impl Counters {
         total
     }
 
+    /// When things happened last.
+    pub(super) fn moments(&self) -> Moments {
+        let latest = |moment: fn(&WorkerCounters) -> &AtomicI64| {
+            let moments = self.workers.iter().map(|worker| moment(worker).load(Ordering::Relaxed));
+            moments.max().unwrap_or_default()
+        };
+        Moments {
+            repaired: latest(|worker| &worker.repaired),
+            restored: latest(|worker| &worker.restored),
+            live_until: latest(|worker| &worker.live_until),
+        }
+    }
+
     fn sum<'c>(&'c self, counter: impl Fn(&'c WorkerCounters) -> Option<&'c AtomicU64>) -> u64 {
         let counts = self.workers.iter().filter_map(|worker| counter(worker));
         counts.map(|count| count.load(Ordering::Relaxed)).sum()
@@ -189,6 +217,9 @@ impl Default for WorkerCounters {
             durations: zeros(endpoints * CLASSES),
             microseconds: zeros(endpoints),
             rare: Mutex::default(),
+            repaired: AtomicI64::default(),
+            restored: AtomicI64::default(),
+            live_until: AtomicI64::default(),
         }
     }
 }
@@ -215,6 +246,9 @@ impl WorkerCounters {
         if findings.is_empty() {
             return;
         }
+        if findings.iter().any(|finding| finding.effect == Effect::Repaired) {
+            self.repaired.fetch_max(clock::now(), Ordering::Relaxed);
+        }
         let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
         for finding in findings {
             *rare.findings.entry(finding.rule).or_default() += 1;
@@ -227,8 +261,19 @@ impl WorkerCounters {
         *rare.upstream_failures.entry(failure.name()).or_default() += 1;
     }
 
+    /// Notes that a token that expires then was re-signed at `now`.
+    pub fn resigned(&self, now: i64, expires: Option<i64>) {
+        self.repaired.fetch_max(now, Ordering::Relaxed);
+        self.live_until.fetch_max(expires.unwrap_or(now), Ordering::Relaxed);
+    }
+
     /// Counts a restored token.
     pub fn restored(&self, place: Place) {
+        self.restored_at(place, clock::now());
+    }
+
+    pub(super) fn restored_at(&self, place: Place, now: i64) {
+        self.restored.fetch_max(now, Ordering::Relaxed);
         let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
         *rare.restores.entry(place.name()).or_default() += 1;
     }

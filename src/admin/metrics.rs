@@ -1,6 +1,7 @@
 //! The metrics in OpenMetrics text, put together when somebody asks. Labels come from fixed sets.
 
 use super::counters::{BOUNDS_US, Counters};
+use super::sunset::Sunset;
 use crate::clock;
 use crate::upstream::{Endpoint, IssuerStatus};
 use prometheus_client::collector::Collector;
@@ -17,12 +18,15 @@ use std::sync::Arc;
 pub(super) fn text(
     counters: &Arc<Counters>,
     statuses: Vec<IssuerStatus>,
+    started: i64,
     trusts_anyone: bool,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("kidstamp");
+    let sunset = Sunset::new(counters, &statuses, started, clock::now());
     registry.register_collector(Box::new(Metrics {
         counters: Arc::clone(counters),
         statuses,
+        sunset,
         trusts_anyone,
     }));
     let mut text = String::new();
@@ -35,6 +39,7 @@ struct Metrics {
     counters: Arc<Counters>,
     statuses: Vec<IssuerStatus>,
     trusts_anyone: bool,
+    sunset: Sunset,
 }
 
 impl Collector for Metrics {
@@ -166,6 +171,13 @@ impl Metrics {
         for (kid, alg, state) in self.statuses.iter().flat_map(|status| &status.keys) {
             let labels = [("kid", kid.as_str()), ("alg", alg), ("state", state)];
             family.encode_info(&labels)?;
+        }
+        let help = "1 for each reason for which the bridge is needed";
+        let mut family =
+            encoder.encode_descriptor("bridge_needed", help, None, MetricType::Gauge)?;
+        for (reason, is_needed) in self.sunset.reasons() {
+            ConstGauge::new(i64::from(is_needed))
+                .encode(family.encode_family(&[("reason", reason)])?)?;
         }
         let help = "New configurations, by what became of them";
         let mut family =

@@ -1,10 +1,16 @@
 //! The admin listener.
 
 use super::counters::Counters;
-use super::metrics;
+use super::status::{Sources, Status};
+use super::{metrics, page};
+use crate::clock;
+use crate::config::ValidConfig;
 use crate::upstream::Refresher;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::server::conn::http1;
@@ -26,10 +32,12 @@ pub struct Admin {
     pub refresher: Arc<Refresher>,
     /// The workers' counters.
     pub counters: Arc<Counters>,
-    /// True if anyone is taken for the provider.
-    pub trusts_anyone: bool,
     /// False once kidstamp is on its way to the end.
     pub is_serving: Box<dyn Fn() -> bool + Send>,
+    /// The configuration in effect.
+    pub config: Box<dyn Fn() -> Arc<ValidConfig> + Send>,
+    /// When this process began, in seconds since 1970.
+    pub started: i64,
 }
 
 /// Serves `listener` for as long as the runtime runs.
@@ -73,7 +81,12 @@ impl Admin {
             "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(),
-            _ => text(StatusCode::NOT_FOUND, "here are /livez, /readyz and /metrics\n".to_owned()),
+            "/status" => self.page(),
+            "/status.json" => self.json(),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "here are /livez, /readyz, /metrics, /status and /status.json\n".to_owned(),
+            ),
         }
     }
 
@@ -102,18 +115,59 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
-        match metrics::text(&self.counters, self.refresher.statuses(), self.trusts_anyone) {
+        let trusts_anyone = (self.config)().upstream.danger_accept_invalid_certs;
+        let statuses = self.refresher.statuses();
+        match metrics::text(&self.counters, statuses, self.started, trusts_anyone) {
             Ok(metrics) => {
-                let mut response = text(StatusCode::OK, metrics);
-                let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-                response
+                of_type(metrics, "application/openmetrics-text; version=1.0.0; charset=utf-8")
             }
             Err(_) => {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be written\n".to_owned())
             }
         }
     }
+}
+
+impl Admin {
+    fn status(&self) -> Status {
+        Status::gather(&Sources {
+            config: &(self.config)(),
+            refresher: &self.refresher,
+            counters: &self.counters,
+            is_serving: (self.is_serving)(),
+            started: self.started,
+            now: clock::now(),
+        })
+    }
+
+    fn page(&self) -> Response<Full<Bytes>> {
+        let Ok(page) = page::html(&self.status()) else {
+            return text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page can't be written\n".to_owned(),
+            );
+        };
+        let mut response = of_type(page, "text/html; charset=utf-8");
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
+    }
+
+    fn json(&self) -> Response<Full<Bytes>> {
+        match serde_json::to_string_pretty(&self.status()) {
+            Ok(json) => of_type(json + "\n", "application/json"),
+            Err(_) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "the status can't be written\n".to_owned())
+            }
+        }
+    }
+}
+
+fn of_type(body: String, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 /// False for the name of a web site: a browser could be made to ask under it (DNS rebinding).
@@ -132,5 +186,6 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -60,6 +60,7 @@ impl ValidConfig {
         let (own, running) = (&mut self.server, &running.server);
         [
             ("server.listen", keep(&mut own.listen, &running.listen)),
+            ("server.socket_mode", keep(&mut own.socket_mode, &running.socket_mode)),
             ("server.admin", keep(&mut own.admin, &running.admin)),
             ("server.workers", keep(&mut own.workers, &running.workers)),
             ("server.log_format", keep(&mut own.log_format, &running.log_format)),
@@ -75,6 +76,12 @@ impl ValidConfig {
         .into_iter()
         .filter_map(|(key, differs)| differs.then_some(key))
         .collect()
+    }
+
+    /// True with a setting under which anyone might sign in as anyone: the status page is red for as long as it
+    /// stands.
+    pub fn is_dangerous(&self) -> bool {
+        self.jwks.publish_compromised || self.upstream.danger_accept_invalid_certs
     }
 
     /// The effective configuration as TOML: every setting, with its source behind it.

@@ -11,7 +11,7 @@ use crate::config::OnFailure;
 use crate::rules::Finding;
 use crate::token::{
     Annotation, Decided, Decision, Mode, PassReason, ResignReason, TokenKind, Unsigned, Unverified,
-    UpstreamToken, decide,
+    UpstreamToken, decide, expiry_of,
 };
 use crate::upstream::{Snapshot, Treatment, Wanted};
 use std::sync::Arc;
@@ -169,6 +169,7 @@ async fn sign(
     drop(permit);
     match signed {
         Ok(Ok(token)) => {
+            worker.counters.resigned(clock::now(), expiry_of(&token));
             info!(target: "kidstamp::token", issuer, kid, reason = reason.name(), "{title} re-signed");
             Ok(token)
         }

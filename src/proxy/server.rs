@@ -7,6 +7,7 @@ use super::settings::{Settings, SettingsError};
 use super::tls::FrontTls;
 use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
+use crate::clock;
 use crate::config::{Listen, ValidConfig};
 use crate::upstream::{Background, PrepareError, Refresher};
 use std::io;
@@ -141,15 +142,6 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
     let seats = Arc::new(Semaphore::new(config.server.limits.connections));
 
     let (stop, stopped) = oneshot::channel();
-    let admin = Admin {
-        trusts_anyone: config.upstream.danger_accept_invalid_certs,
-        refresher: Arc::clone(&refresher),
-        counters: Arc::clone(&counters),
-        is_serving: Box::new({
-            let drain = drain.clone();
-            move || drain.is_serving()
-        }),
-    };
     let (replacements, mut replaced) = mpsc::unbounded_channel::<Replacement>();
     let mut running = Running {
         listen: bound.address,
@@ -164,6 +156,17 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
         replacements,
         workers: Vec::new(),
         background: None,
+    };
+    let in_effect = running.settings.subscribe();
+    let admin = Admin {
+        refresher: Arc::clone(&running.refresher),
+        counters: Arc::clone(&running.counters),
+        is_serving: Box::new({
+            let drain = running.drain.clone();
+            move || drain.is_serving()
+        }),
+        config: Box::new(move || Arc::clone(&in_effect.borrow().config)),
+        started: clock::now(),
     };
     let tls = running.settings.borrow().tls.clone();
     let background = spawn("background", move || {

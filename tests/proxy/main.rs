@@ -50,6 +50,7 @@ mod rules;
 mod same_key;
 mod secrets;
 mod signed_in;
+mod status;
 mod streaming;
 mod tls;
 mod token;

@@ -5,7 +5,7 @@ use crate::{Answer, Key, Process, Sidecar, Upstream};
 
 /// Everything that an operator, or whoever reads over their shoulder, gets to see.
 fn outputs(process: &Process) -> String {
-    ["/metrics", "/readyz", "/livez", "/x"]
+    ["/metrics", "/readyz", "/livez", "/status", "/status.json", "/x"]
         .iter()
         .fold(process.log(), |all, path| all + &process.admin(path).1)
 }

@@ -164,6 +164,10 @@ impl Sidecar {
         Client::connect(self.listen)
     }
 
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// `GET path` at the admin address: status and body.
     pub(crate) fn admin(&self, path: &str) -> (u16, String) {
         ask_admin(self.admin, path)
