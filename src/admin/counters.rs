@@ -119,6 +119,7 @@ pub(super) struct Rare {
     pub(super) restores: BTreeMap<&'static str, u64>,
     pub(super) findings: BTreeMap<&'static str, u64>,
     pub(super) upstream_failures: BTreeMap<&'static str, u64>,
+    pub(super) panics: u64,
 }
 
 impl Counters {
@@ -182,11 +183,17 @@ impl Counters {
             for (rule, count) in &rare.findings {
                 *total.findings.entry(rule).or_default() += count;
             }
+            total.panics += rare.panics;
             for (reason, count) in &rare.upstream_failures {
                 *total.upstream_failures.entry(reason).or_default() += count;
             }
         }
         total
+    }
+
+    /// Connections that a panic ended.
+    pub fn panics(&self) -> u64 {
+        self.rare().panics
     }
 
     /// When things happened last.
@@ -259,6 +266,11 @@ impl WorkerCounters {
     pub fn upstream_failure(&self, failure: UpstreamFailure) {
         let mut rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
         *rare.upstream_failures.entry(failure.name()).or_default() += 1;
+    }
+
+    /// Counts a panic, which ended one connection.
+    pub fn panicked(&self) {
+        self.rare.lock().unwrap_or_else(PoisonError::into_inner).panics += 1;
     }
 
     /// Notes that a token that expires then was re-signed at `now`.

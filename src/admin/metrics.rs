@@ -118,6 +118,9 @@ impl Metrics {
             ConstCounter::new(*count)
                 .encode(family.encode_family(&[("layer", layer), ("rule", *rule)])?)?;
         }
+        let help = "Connections that a panic ended; each is a bug";
+        let panics = encoder.encode_descriptor("panics", help, None, MetricType::Counter)?;
+        ConstCounter::new(rare.panics).encode(panics)?;
         let help = "Exchanges with the provider that failed, by how";
         let mut family =
             encoder.encode_descriptor("upstream_failures", help, None, MetricType::Counter)?;

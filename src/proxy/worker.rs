@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::warn;
+use tracing::{error, warn};
 
 /// Between two words in the log about the limit of connections.
 const FULL_INTERVAL: Duration = Duration::from_secs(60);
@@ -158,7 +158,9 @@ async fn serve(listener: Accepting, equipment: Equipment) {
                 current.set(new);
             }
             // Keeps the set of finished connections empty.
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                note(&ended, &current.get().counters);
+            }
             seat = Arc::clone(&seats).acquire_owned(), if waiting.is_some() => {
                 if let (Ok(seat), Some(transport)) = (seat, waiting.take()) {
                     let connection =
@@ -191,7 +193,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     watches.end(server.drain_timeout, server.drain_tunnels.min(server.drain_timeout));
     while !connections.is_empty() {
         tokio::select! {
-            _ = connections.join_next() => {}
+            Some(ended) = connections.join_next() => note(&ended, &current.get().counters),
             _ = tick.tick() => watches.look(),
         }
     }
@@ -202,8 +204,40 @@ async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermi
     connection.await;
 }
 
+/// A panic ends the connection that it happened on, and nothing else.
+fn note(ended: &Result<(), JoinError>, counters: &WorkerCounters) {
+    if ended.as_ref().is_err_and(JoinError::is_panic) {
+        counters.panicked();
+        error!("a connection ended in a panic, which is a bug of kidstamp; others go on");
+    }
+}
+
 fn ticking(watches: &Watches) -> Interval {
     let mut tick = interval(watches.tick());
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Counters;
+
+    #[test]
+    fn threat_50_a_panic_ends_one_connection_and_is_counted() {
+        let counters = Counters::new(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let mut connections = JoinSet::new();
+            connections.spawn_local(async { panic!("a connection") });
+            connections.spawn_local(async { tokio::task::yield_now().await });
+            let mut well = 0;
+            while let Some(ended) = connections.join_next().await {
+                note(&ended, &counters.worker(0));
+                well += u32::from(ended.is_ok());
+            }
+            assert_eq!(well, 1, "the other one goes on");
+        });
+        assert_eq!(counters.panics(), 1);
+    }
 }
