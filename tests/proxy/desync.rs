@@ -104,7 +104,7 @@ fn exchange(case: &Case, jwks_path: &str) -> Outcome {
 }
 
 #[test]
-fn no_request_is_understood_in_two_ways() {
+fn threat_07_no_request_is_understood_in_two_ways() {
     run_all("request", 110, |case| {
         check_request(case, "/jwks.json")?;
         check_request(case, "/jwks").map_err(|problem| format!("with the key set there: {problem}"))
@@ -175,7 +175,7 @@ fn is_framed_once(head: &Head) -> bool {
 }
 
 #[test]
-fn no_response_is_understood_in_two_ways() {
+fn threat_08_no_response_is_understood_in_two_ways() {
     run_all("response", 28, check_response);
 }
 

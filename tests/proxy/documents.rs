@@ -98,7 +98,7 @@ fn other_requests_pass_at_once_while_there_is_no_key_set() {
 }
 
 #[test]
-fn the_last_good_set_stays_while_the_provider_has_a_bad_one() {
+fn threat_45_the_last_good_set_stays_while_the_provider_has_a_bad_one() {
     for_each_bad_set(|name, bad| {
         let upstream = Upstream::start();
         let sidecar = Sidecar::before(&upstream).with(EAGER).start();
@@ -115,7 +115,7 @@ fn the_last_good_set_stays_while_the_provider_has_a_bad_one() {
 }
 
 #[test]
-fn beyond_the_bound_nothing_stale_is_served_or_believed() {
+fn threat_12_beyond_the_bound_nothing_stale_is_served_or_believed() {
     let upstream = Upstream::start();
     let sidecar =
         Sidecar::before(&upstream).with(EAGER).with("jwks.stale_if_error = \"0s\"").start();

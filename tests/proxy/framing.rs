@@ -122,7 +122,7 @@ fn with_a_length_and_chunks_the_chunks_count() {
 }
 
 #[test]
-fn surplus_bytes_are_nobodys_response() {
+fn threat_08_surplus_bytes_are_nobodys_response() {
     const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL";
     for head in [
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
@@ -164,7 +164,7 @@ fn a_response_without_a_length_ends_with_its_connection() {
 }
 
 #[test]
-fn a_response_that_breaks_off_comes_as_far_as_it_came() {
+fn threat_45_a_response_that_breaks_off_comes_as_far_as_it_came() {
     for (head, end) in [
         ("Content-Length: 30\r\n\r\nabc", "close"),
         ("Content-Length: 30\r\n\r\nabc", "reset"),

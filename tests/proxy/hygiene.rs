@@ -81,7 +81,7 @@ fn an_absolute_target_must_agree_with_host() {
 }
 
 #[test]
-fn kidstamp_is_no_forward_proxy() {
+fn threat_10_kidstamp_is_no_forward_proxy() {
     let pair = Pair::new();
     let response = pair.ask("CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n");
     response.assert_refused(405, "connect_not_allowed");
@@ -101,7 +101,7 @@ fn an_asterisk_is_about_the_server() {
 }
 
 #[test]
-fn transfer_codings_other_than_one_chunked_are_refused() {
+fn threat_07_transfer_codings_other_than_one_chunked_are_refused() {
     let pair = Pair::new();
     for codings in [
         "Transfer-Encoding: chunked, chunked",

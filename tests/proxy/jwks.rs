@@ -83,7 +83,7 @@ fn threat_06_private_members_are_never_published() {
 }
 
 #[test]
-fn an_entity_tag_that_fits_gets_304() {
+fn threat_43_an_entity_tag_that_fits_gets_304() {
     let upstream = legacy();
     let sidecar = Sidecar::before(&upstream).start();
     let own = sidecar.client().get("/jwks.json").header("etag").unwrap().to_owned();
@@ -105,7 +105,7 @@ fn an_entity_tag_that_fits_gets_304() {
 }
 
 #[test]
-fn head_tells_the_length_of_the_repaired_set() {
+fn threat_43_head_tells_the_length_of_the_repaired_set() {
     let upstream = legacy();
     let sidecar = Sidecar::before(&upstream).start();
     let mut client = sidecar.client();
@@ -119,7 +119,7 @@ fn head_tells_the_length_of_the_repaired_set() {
 }
 
 #[test]
-fn no_other_spelling_of_the_path_shows_the_providers_own_set() {
+fn threat_43_no_other_spelling_of_the_path_shows_the_providers_own_set() {
     let upstream = legacy();
     let sidecar = Sidecar::before(&upstream).start();
     let repaired = sidecar.jwks();
@@ -205,7 +205,7 @@ fn threat_18_the_set_is_the_same_for_every_request() {
 
 /// CVE-2025-4366: what a request has for a body must not become the next request.
 #[test]
-fn the_body_of_a_request_is_no_request() {
+fn threat_09_the_body_of_a_request_is_no_request() {
     let upstream = legacy();
     let sidecar = Sidecar::before(&upstream).start();
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: idp.test\r\n\r\n";

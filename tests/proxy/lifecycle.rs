@@ -57,7 +57,7 @@ fn a_second_kidstamp_does_not_share_the_port_of_the_first() {
 }
 
 #[test]
-fn no_key_is_an_error_that_says_how_to_make_one() {
+fn threat_13_no_key_is_an_error_that_says_how_to_make_one() {
     let (code, log) = start_with(&[]);
     assert_eq!(code, Some(2), "{log}");
     assert!(log.contains("kidstamp keys generate") && log.contains("--ephemeral-key"), "{log}");
@@ -190,7 +190,7 @@ fn while_draining_it_is_not_ready_but_serves() {
 }
 
 #[test]
-fn replicas_with_the_same_keys_publish_the_same_bytes() {
+fn threat_13_replicas_with_the_same_keys_publish_the_same_bytes() {
     let upstream = Upstream::start();
     let (file, _folder) = Sidecar::before(&upstream).write();
     let start = || Process::start(&["serve", "--config", file.to_str().unwrap()]);
@@ -285,4 +285,23 @@ fn threat_31_two_hundred_requests_and_long_downloads_survive_sigterm() {
     assert_eq!(code, Some(0), "{log}");
     let bodies = upstream.requests().into_iter().filter(|request| request.path() == "/up");
     assert!(bodies.into_iter().all(|request| request.body == b"begins-end"));
+}
+
+/// threat_04: keys that anybody on the way could replace are not fetched unless somebody said so, and a set that
+/// changes is told of.
+#[test]
+fn threat_04_plain_http_to_another_machine_is_refused_unless_allowed() {
+    let arguments =
+        ["serve", "--upstream", "http://192.0.2.1", "--ephemeral-key", "--listen", "127.0.0.1:0"];
+    let (code, log) = Process::start(&[&arguments[..], &["--admin", "off"]].concat()).ended();
+    assert_eq!(code, Some(2), "{log}");
+    assert!(log.contains("plain http") && log.contains("allow_plaintext"), "{log}");
+    let upstream = Upstream::start();
+    let refresh = "jwks.refresh_min = \"100ms\"\njwks.refresh_max = \"100ms\"";
+    let process = serve(Sidecar::before(&upstream).with(refresh));
+    process.await_ready();
+    upstream.publish(&[Key::next().jwk("")]);
+    crate::eventually("the change of the set is told", || {
+        process.log().contains("the published key set has changed").then_some(())
+    });
 }

@@ -369,7 +369,7 @@ fn discovery_documents() {
 
 /// What needs no repair comes from the provider, head and all; the same where the rule only warns.
 #[test]
-fn a_discovery_document_in_order_is_the_providers_own() {
+fn threat_42_a_discovery_document_in_order_is_the_providers_own() {
     let good = format!(
         "{{ \"issuer\":\"https://idp.test\",\"jwks_uri\":\"https://idp.test/jwks.json\",{ENDPOINTS},{LISTS} }}"
     );

@@ -127,7 +127,7 @@ fn a_large_upload_goes_whole_while_nobody_holds_it() {
 /// A client that does not read must make the upstream wait, not kidstamp's memory grow: what the upstream could
 /// write is bounded by the buffers of the sockets, far below the whole.
 #[test]
-fn a_client_that_does_not_read_stops_the_upstream() {
+fn threat_30_a_client_that_does_not_read_stops_the_upstream() {
     let (upstream, written) = (Upstream::start(), Gate::new());
     let block = vec![b'x'; MEBIBYTE];
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");

@@ -46,7 +46,7 @@ fn threat_24_every_other_byte_of_the_response_stays() {
 }
 
 #[test]
-fn nothing_of_the_old_body_is_said_of_the_new_one() {
+fn threat_44_nothing_of_the_old_body_is_said_of_the_new_one() {
     let upstream = Upstream::start();
     let body = tokens::token_response(&tokens::id_token());
     let stale = "ETag: \"old\"\r\nDigest: SHA-256=x\r\nContent-Digest: sha-256=:x:\r\nRepr-Digest: sha-256=:x:\r\n\
@@ -88,7 +88,7 @@ fn a_chunked_response_is_treated_too() {
 
 /// The provider must be asked for a response that can be read.
 #[test]
-fn the_provider_is_asked_for_a_whole_plain_response() {
+fn threat_43_the_provider_is_asked_for_a_whole_plain_response() {
     let upstream = Upstream::start();
     let sidecar = Sidecar::before(&upstream).start();
     sidecar
