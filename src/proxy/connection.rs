@@ -27,9 +27,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-/// As much of a body as is read at once: what is smaller takes more system calls for each megabyte of an upload.
-const PIECE: usize = 128 << 10;
-
 /// Serves the connection to its end.
 pub(super) async fn serve(mut transport: Transport, current: Rc<Current>, watch: Rc<Watch>) {
     transport.send_at_once();
@@ -98,8 +95,7 @@ pub(super) async fn serve_http1<S>(
     builder
         // Who takes too long is found by the watch.
         .header_read_timeout(None)
-        // How long a head may be is seen to by `hygiene`.
-        .max_buf_size(current.get().config.server.limits.header_bytes.max(PIECE))
+        .max_buf_size(current.get().config.server.limits.header_bytes)
         .preserve_header_case(true);
     let service = service_fn(|request: Request<Incoming>| {
         let (worker, client) = (current.get(), Rc::clone(client));

@@ -41,9 +41,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
-/// As much of a body as is read at once: what is smaller takes more system calls for each megabyte of a download.
-/// The head of a response may be as long.
-const PIECE: usize = 128 << 10;
 /// No key set and no metadata repeats itself as often.
 const MAX_RATIO: usize = 100;
 
@@ -294,7 +291,7 @@ impl Connector {
         }
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
-            .max_buf_size(self.max_head.max(PIECE))
+            .max_buf_size(self.max_head)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(http)?;
