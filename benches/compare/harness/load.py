@@ -116,7 +116,8 @@ def own_load(kind, port, count, threads):
                 sock = context.wrap_socket(sock, server_hostname="localhost")
                 if sock.session_reused:
                     raise Failed("the handshake was resumed")
-                sock.sendall(request % (b"GET", b"/small", port, b""))
+                # The host that the handshake names: another one is misdirected (RFC 9110 §15.5.20).
+                sock.sendall(request.replace(b"127.0.0.1", b"localhost") % (b"GET", b"/small", port, b""))
                 rest = head(sock)
                 length = len(rest)
                 while more := sock.recv(65536):
