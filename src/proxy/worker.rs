@@ -64,9 +64,18 @@ pub(super) struct Equipment {
 
 impl Worker {
     pub(super) fn new(equipment: &Equipment) -> Self {
+        let (deadlines, trace_ids) = (Deadlines::new(), Rc::new(TraceIds::new()));
+        Self::of(equipment, deadlines, trace_ids)
+    }
+
+    /// The same worker with the settings that `equipment` holds now.
+    fn renewed(&self, equipment: &Equipment) -> Self {
+        Self::of(equipment, Rc::clone(&self.deadlines), Rc::clone(&self.trace_ids))
+    }
+
+    fn of(equipment: &Equipment, deadlines: Rc<Deadlines>, trace_ids: Rc<TraceIds>) -> Self {
         let Equipment { settings, refresher, counters, signers, handshakes, .. } = equipment;
         let settings = settings.borrow();
-        let deadlines = Deadlines::new();
         Self {
             pool: Pool::new(&settings, &deadlines, counters),
             deadlines,
@@ -79,25 +88,7 @@ impl Worker {
             relays: settings.relays.clone(),
             tls: settings.tls.clone(),
             handshakes: Arc::clone(handshakes),
-            trace_ids: Rc::new(TraceIds::new()),
-        }
-    }
-
-    /// The same worker with other settings.
-    fn with(&self, settings: &Settings) -> Self {
-        Self {
-            pool: Pool::new(settings, &self.deadlines, &self.counters),
-            deadlines: Rc::clone(&self.deadlines),
-            via: settings.via.clone(),
-            via_name: Arc::clone(&settings.via_name),
-            config: Arc::clone(&settings.config),
-            refresher: Arc::clone(&self.refresher),
-            counters: Arc::clone(&self.counters),
-            signers: Arc::clone(&self.signers),
-            relays: settings.relays.clone(),
-            tls: settings.tls.clone(),
-            handshakes: Arc::clone(&self.handshakes),
-            trace_ids: Rc::clone(&self.trace_ids),
+            trace_ids,
         }
     }
 }
@@ -133,7 +124,8 @@ pub(super) fn run(listener: Listener, equipment: Equipment) -> std::io::Result<(
 /// Accepts and serves connections until the drain is over.
 async fn serve(listener: Accepting, equipment: Equipment) {
     let current = Current::new(Worker::new(&equipment));
-    let Equipment { mut settings, seats, mut draining, .. } = equipment;
+    let (mut settings, mut draining) = (equipment.settings.clone(), equipment.draining.clone());
+    let seats = &equipment.seats;
     let watches = Watches::new(current.get().config.server.limits.clone());
     let mut connections = JoinSet::new();
     let mut tick = ticking(&watches);
@@ -152,7 +144,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
                 watches.invite_no_more();
             }
             Ok(()) = settings.changed() => {
-                let new = current.get().with(&settings.borrow_and_update());
+                let new = current.get().renewed(&equipment);
                 watches.renew(new.config.server.limits.clone());
                 tick = ticking(&watches);
                 current.set(new);
@@ -161,7 +153,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
                 note(&ended, &current.get().counters);
             }
-            seat = Arc::clone(&seats).acquire_owned(), if waiting.is_some() => {
+            seat = Arc::clone(seats).acquire_owned(), if waiting.is_some() => {
                 if let (Ok(seat), Some(transport)) = (seat, waiting.take()) {
                     let connection =
                         connection::serve(transport, Rc::clone(&current), watches.add());
@@ -184,7 +176,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     }
     // Whoever has connected already does not find a closed door.
     while let Some(transport) = waiting.take().or_else(|| accept_at_once(&listener)) {
-        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { break };
+        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { break };
         let connection = connection::serve(transport, Rc::clone(&current), watches.add());
         connections.spawn_local(seated(connection, seat));
     }

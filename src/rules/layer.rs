@@ -155,6 +155,30 @@ fn strip_mark(rule: &'static Rule, settings: &Settings, repaired: &mut Repaired<
 pub(super) mod testing {
     use super::*;
     use crate::json;
+    use std::collections::HashSet;
+
+    /// The text that the inverse splices lead back to.
+    pub(in crate::rules) fn undone(repaired: &Repaired<'_>) -> String {
+        repaired.undo().fold(repaired.text.clone().into_owned(), |text, splice| {
+            json::apply(&text, std::slice::from_ref(splice)).expect("splices that fit")
+        })
+    }
+
+    /// An object of members and the texts of their values, the first of each name; `blanks` stand wherever they may.
+    pub(in crate::rules) fn object(
+        members: Vec<(String, String)>,
+        blanks: &str,
+        mark: bool,
+    ) -> String {
+        let mut seen = HashSet::new();
+        let members: Vec<String> = members
+            .into_iter()
+            .filter(|(name, _)| seen.insert(name.clone()))
+            .map(|(name, value)| format!("{blanks}\"{name}\"{blanks}:{blanks}{value}"))
+            .collect();
+        let mark = if mark { "\u{feff}" } else { "" };
+        format!("{mark}{{{}{blanks}}}", members.join(","))
+    }
 
     pub(in crate::rules) struct Fixture<'f, L: Layer> {
         pub(in crate::rules) table: &'f [Entry<L>],

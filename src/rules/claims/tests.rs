@@ -2,7 +2,8 @@
 
 use super::testing::NOW;
 use super::*;
-use crate::json::{self, Document};
+use crate::json::Document;
+use crate::rules::layer::testing::undone;
 use crate::rules::{Rule, Setting};
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -19,12 +20,6 @@ fn everything() -> Options {
         issuer_aliases: vec!["https://idp.test/".to_owned()],
         audiences: vec!["rp".to_owned()],
     }
-}
-
-fn undone(repaired: &Repaired<'_>) -> String {
-    repaired.undo().fold(repaired.text.clone().into_owned(), |text, splice| {
-        json::apply(&text, std::slice::from_ref(splice)).unwrap()
-    })
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::testing::FACTS;
 use super::*;
-use crate::json;
+use crate::rules::layer::testing::{object, undone};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use std::collections::HashSet;
@@ -42,19 +42,10 @@ proptest! {
     fn any_document_is_repaired_once_and_for_all(
         members in proptest::collection::vec(member(), 0..8), blanks in "[ \n]{0,2}", mark: bool,
     ) {
-        let mut seen = HashSet::new();
-        let members: Vec<String> = members
-            .into_iter()
-            .filter(|(name, _)| seen.insert(name.clone()))
-            .map(|(name, value)| format!("{blanks}\"{name}\"{blanks}:{blanks}{value}"))
-            .collect();
-        let text = format!("{}{{{}{blanks}}}", if mark { "\u{feff}" } else { "" }, members.join(","));
+        let text = object(members, &blanks, mark);
         let settings = Settings::new();
         let repaired = repair(&text, FACTS, &settings).unwrap();
-        let undone = repaired.undo().fold(repaired.text.clone().into_owned(), |text, splice| {
-            json::apply(&text, std::slice::from_ref(splice)).unwrap()
-        });
-        prop_assert_eq!(&undone, &text, "output minus edits is the input");
+        prop_assert_eq!(&undone(&repaired), &text, "output minus edits is the input");
         let again = repair(&repaired.text, FACTS, &settings).unwrap();
         prop_assert!(again.findings.is_empty() && !again.is_changed(), "repairing twice is repairing once");
         let before: Json = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();
