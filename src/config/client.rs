@@ -62,6 +62,8 @@ fn read(
     let secret_file = keys.optional("secret_file", None, value::path);
     let alg = keys.optional("alg", None, value::word);
     alg_needs_secret(&mut keys, &secret_file, &alg);
+    let domains = keys.optional("verified_email_domains", None, value::domains);
+    warn_of_domains(&mut keys, &domains);
     let tokens = section::tokens(keys.child("tokens"), inherited, "as in [tokens]");
     let own_rules = section::rules(keys.child("rules"), known_rules, Whose::Client);
     let id = keys.required("id", id, &at);
@@ -73,10 +75,23 @@ fn read(
         issuer: issuer?.map(|given| given.value),
         secret_file: secret_file?.map(|given| given.value),
         alg: alg?.map(|given| given.value),
+        verified_email_domains: domains?.map(|given| given.value).unwrap_or_default(),
         tokens: tokens?,
         rules: merged,
     };
     Ok(ReadClient { client, at, own_rules })
+}
+
+/// The relying party believes what the provider never said.
+fn warn_of_domains(keys: &mut Section<'_, '_>, domains: &Optional<Vec<String>>) {
+    if let Ok(Some(domains)) = domains {
+        let message = format!(
+            "client.verified_email_domains: addresses at {} become verified ones where the IdP does not say whether \
+             they are; whoever may enter such an address at the IdP can sign in as its owner",
+            domains.value.join(" and ")
+        );
+        keys.reader.warn(&domains.source, message);
+    }
 }
 
 /// Only what the client's secret signed gets another algorithm.

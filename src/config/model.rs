@@ -501,6 +501,8 @@ pub struct Client {
     /// What tokens are re-signed with that its secret signed; by default what a bridge key with the same hash function
     /// has.
     pub alg: Option<Alg>,
+    /// The domains whose e-mail addresses count as verified though the provider says nothing of it; in lower case.
+    pub verified_email_domains: Vec<String>,
     /// `[client.tokens]`, with `[tokens]` for what is not said there.
     pub tokens: Tokens,
     /// `[client.rules]`, with `[rules]` for what is not said there.

@@ -35,6 +35,7 @@ thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 path = "/view"
 [[client]]
 id = "a"
+verified_email_domains = ["example.com"]
 [[logout_relay]]
 path = "/relay"
 client_id = "a"

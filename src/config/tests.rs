@@ -118,6 +118,7 @@ fn every_key_is_read() {
     assert_eq!((client.id.as_str(), client.tokens.max_token_bytes), ("crm", 2048));
     assert_eq!(client.secret_file, Some("secrets/crm".into()));
     assert_eq!(client.alg, Some(Alg::Es256));
+    assert_eq!(client.verified_email_domains, ["example.com", "mail.example.org"]);
     let modes = Modes { id_token: Mode::Auto, ..config.tokens.modes };
     assert_eq!(
         (client.tokens.modes, client.tokens.carrier),
@@ -127,7 +128,7 @@ fn every_key_is_read() {
     assert_eq!(client.rules["claims/audience-string"], Setting::Off);
     assert_eq!(client.rules["claims/audience-array"], Setting::Repair);
     assert_eq!(client.rules["jwks/kid-missing"], Setting::Warn);
-    assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
+    assert_eq!(config.warnings.len(), 4, "{:?}", config.warnings);
 }
 
 #[test]
@@ -221,7 +222,8 @@ fn what_is_shown_reads_back_to_the_same() {
 fn warnings_name_their_place() {
     let text = "[upstream]\nurl = \"http://10.0.0.7\"\nallow_plaintext = true\n\
         [[issuer]]\nissuer = \"http://idp.test/a\"\nephemeral_key = true\n\
-        [jwks]\npublish_compromised = true\n[tokens]\ncarrier = false\n";
+        [jwks]\npublish_compromised = true\n[tokens]\ncarrier = false\n\
+        [[client]]\nid = \"crm\"\nverified_email_domains = [\"example.com\", \"example.org\"]\n";
     let config = from_text(text, &Overrides::default()).unwrap();
     insta::assert_snapshot!(config.warnings.join("\n"));
     let circle = "[upstream]\nurl = \"https://idp.test\"\n[[issuer]]\n\

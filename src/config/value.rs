@@ -222,6 +222,32 @@ pub(super) fn texts(input: Input<'_>) -> Result<Vec<String>, Refusal> {
     }
 }
 
+/// Domains of e-mail addresses, which become lower case.
+pub(super) fn domains(input: Input<'_>) -> Result<Vec<String>, Refusal> {
+    const ADVICE: &str = "write an array of domains without @ and *, such as [\"example.com\"]; one means itself and \
+         none below it, and other letters than ASCII's stand there in their xn-- form";
+    let Input::Value(DeValue::Array(items), _) = input else {
+        return Err(match input {
+            Input::Value(other, _) => format!("is {}; {ADVICE}", kind(other)).into(),
+            Input::Word(_) => ADVICE.into(),
+        });
+    };
+    let is_label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(plain)
+    };
+    let is_domain = |text: &&str| text.contains('.') && text.split('.').all(is_label);
+    let domains = items.iter().map(|item| {
+        let domain = item.get_ref().as_str().filter(is_domain);
+        domain.map(str::to_ascii_lowercase)
+    });
+    match domains.collect::<Option<Vec<_>>>() {
+        Some(domains) if domains.is_empty() => Err(format!("is empty; {ADVICE}").into()),
+        Some(domains) => Ok(domains),
+        None => Err(format!("holds something else than a domain; {ADVICE}").into()),
+    }
+}
+
 /// Networks in the notation of CIDR; an address alone is a network of one.
 pub(super) fn networks(input: Input<'_>) -> Result<Vec<IpNet>, Refusal> {
     const ADVICE: &str =

@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     include_str!("claims/date_iso.rs"),
     include_str!("claims/date_milliseconds.rs"),
     include_str!("claims/date_string.rs"),
+    include_str!("claims/email_verified_missing.rs"),
     include_str!("claims/groups_string.rs"),
     include_str!("claims/hash_null.rs"),
     include_str!("claims/hash_wrong.rs"),

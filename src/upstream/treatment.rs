@@ -55,14 +55,14 @@ impl Treatments {
         };
         let clients = config.clients.iter().enumerate().filter(|(_, client)| is_ours(client));
         Self {
-            everyone: common.treatment(&config.tokens, &config.rules, None, None),
+            everyone: common.treatment(&config.tokens, &config.rules, None),
             clients: clients
                 .map(|(index, client)| {
                     let secret = secrets.get(index).cloned().flatten();
                     let secret =
                         secret.map(|secret| SecretClient { id: client.id.clone(), secret });
-                    let treatment =
-                        common.treatment(&client.tokens, &client.rules, secret, client.alg);
+                    let own = Some((client, secret));
+                    let treatment = common.treatment(&client.tokens, &client.rules, own);
                     (client.id.clone(), treatment)
                 })
                 .collect(),
@@ -118,9 +118,9 @@ impl Common {
         &self,
         tokens: &Tokens,
         rules: &Settings,
-        client: Option<SecretClient>,
-        instead_of_mac: Option<Alg>,
+        own: Option<(&Client, Option<SecretClient>)>,
     ) -> Treatment {
+        let (config, client) = own.unzip();
         Treatment {
             trust: Trust {
                 issuer: self.issuer.clone(),
@@ -133,13 +133,17 @@ impl Common {
                     issuer: self.issuer.clone(),
                     issuer_aliases: self.aliases.clone(),
                     audiences: self.audiences.clone(),
+                    client: config.map(|client| client.id.clone()),
+                    verified_email_domains: config
+                        .map(|client| client.verified_email_domains.clone())
+                        .unwrap_or_default(),
                 },
-                client,
+                client: client.flatten(),
             },
             bridge: Bridge {
                 keys: self.bridge.clone(),
                 carrier: tokens.carrier,
-                instead_of_mac,
+                instead_of_mac: config.and_then(|client| client.alg),
                 max_token_bytes: tokens.max_token_bytes,
             },
             modes: tokens.modes,

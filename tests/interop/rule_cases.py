@@ -48,6 +48,7 @@ class Case:
     rule: str
     fields: dict[str, str]
     issuer_lines: list[str] = field(default_factory=list)
+    client_lines: list[str] = field(default_factory=list)
 
     @property
     def flaw(self) -> str | None:
@@ -81,18 +82,21 @@ def cases() -> list[Case]:
     for block in text.split("\n\n"):
         fields: dict[str, str] = {}
         issuer_lines = []
+        client_lines = []
         for line in block.splitlines():
             if line.startswith("#") or line.lstrip().startswith("=>"):
                 continue
             name, value = line.split(": ", 1)
             if name == "issuer":
                 issuer_lines.append(value)
+            elif name == "client":
+                client_lines.append(value)
             else:
                 fields[name] = value
         if fields:
             number = sum(case.rule == fields["rule"] for case in found)
             name = fields["rule"] + (f"/{fields['flaw']}" if "flaw" in fields else f"/{number}" if number else "")
-            found.append(Case(name.replace("/", "_"), fields["rule"], fields, issuer_lines))
+            found.append(Case(name.replace("/", "_"), fields["rule"], fields, issuer_lines, client_lines))
     return found
 
 

@@ -199,6 +199,7 @@ def _settings(origin: str, port: int, idp: str) -> str:
     for case in _CASES:
         if case.rule.startswith(("claims/", "token-response/")):
             lines += ["[[client]]", 'id = "rp"', f'issuer = "{origin}/{case.id}"']
+            lines += case.client_lines
             rules = [case.rule, *_ALSO.get(case.rule, ())]
             lines += ["[client.rules]", *(f'"{rule}" = "repair"' for rule in rules)]
     return "\n".join(lines) + "\n"

@@ -219,3 +219,30 @@ fn a_secret_that_others_may_write_stops_the_start() {
         assert!(!log.contains("hunter2"), "{log}");
     }
 }
+
+/// Only of a token for that client, that verifies, with an address at that domain, of which the provider says nothing.
+#[test]
+fn an_address_is_verified_by_policy_for_one_client_alone() {
+    let upstream = provider();
+    let clients =
+        format!("{ISSUERS}[[client]]\nid = \"crm\"\nverified_email_domains = [\"Example.com\"]\n");
+    let sidecar = Sidecar::before(&upstream).with_issuers(&clients).start();
+    let theirs = r#","email":"a@example.com""#;
+    let original = id_token("\"crm\"", theirs);
+    upstream.issue(&original);
+    let new = tokens::id_token_of(&log_in(&sidecar, "code=1"));
+    assert!(tokens::payload_of(&new).contains(r#""email_verified":true,"#), "{new}");
+    assert_eq!(tokens::verify(&new, &sidecar.jwks()), Ok(()));
+    assert_eq!(kidstamp::token::restore(&new), Some(original));
+    let forged =
+        format!("{{\"iss\":\"https://idp.test\",\"aud\":\"crm\",\"exp\":{}{theirs}}}", now() + 60);
+    for kept in [
+        id_token("\"other\"", theirs),
+        id_token("\"crm\"", r#","email":"a@evil.test""#),
+        id_token("\"crm\"", r#","email":"a@example.com","email_verified":false"#),
+        Key::stranger().sign(r#"{"alg":"RS256","kid":"k1"}"#, &forged),
+    ] {
+        upstream.issue(&kept);
+        assert_eq!(tokens::id_token_of(&log_in(&sidecar, "client_id=crm")), kept);
+    }
+}

@@ -45,6 +45,7 @@ pub(crate) struct Case {
     /// What relying parties get instead.
     pub(crate) after: BTreeMap<String, String>,
     pub(crate) issuer_lines: Vec<String>,
+    client_lines: Vec<String>,
 }
 
 /// What is put in.
@@ -121,12 +122,25 @@ impl Case {
             };
             both.said.insert(name.clone(), said);
         }
-        for line in &other.issuer_lines {
-            if !both.issuer_lines.contains(line) {
-                both.issuer_lines.push(line.clone());
+        for (lines, others) in [
+            (&mut both.issuer_lines, &other.issuer_lines),
+            (&mut both.client_lines, &other.client_lines),
+        ] {
+            for line in others {
+                if !lines.contains(line) {
+                    lines.push(line.clone());
+                }
             }
         }
         Some(both)
+    }
+
+    /// The client that the tokens are for, where it has settings of its own.
+    pub(crate) fn client(&self) -> String {
+        match self.client_lines.as_slice() {
+            [] => String::new(),
+            lines => format!("[[client]]\nid = \"rp\"\n{}\n", lines.join("\n")),
+        }
     }
 
     pub(crate) fn flaw(&self) -> Option<&str> {
@@ -277,6 +291,7 @@ pub(crate) fn cases() -> Vec<Case> {
             match name {
                 "rule" => value.clone_into(&mut case.rule),
                 "issuer" => case.issuer_lines.push(value.to_owned()),
+                "client" => case.client_lines.push(value.to_owned()),
                 _ => {
                     case.said.insert(name.to_owned(), value.to_owned());
                 }

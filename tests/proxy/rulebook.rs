@@ -45,7 +45,8 @@ fn issuer(case: &Case, values: &Values) -> String {
     let lines = values.filled(&case.issuer_lines.join("\n"));
     format!(
         "[[issuer]]\nissuer = \"{ISSUER}\"\nephemeral_key = true\n{lines}\n\
-         [[jwks.view]]\npath = \"/view\"\npublish = \"upstream\"\n"
+         [[jwks.view]]\npath = \"/view\"\npublish = \"upstream\"\n{}",
+        case.client()
     )
 }
 

@@ -1,9 +1,10 @@
 //! What `lint` and `init` know beside the provider: a configuration, if there is one, and whom to trust.
 
 use super::super::known_rules;
-use crate::config::{self, Issuer, Origin, Override, Overrides, Timeouts, Upstream};
+use crate::config::{self, Client, Issuer, Origin, Override, Overrides, Timeouts, Upstream};
 use crate::rules::jwks::Options;
 use crate::rules::{Settings, claims};
+use crate::token::TokenResponse;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Default)]
 pub(in super::super) struct Context {
     rules: Settings,
+    /// The clients of the issuer that have settings of their own.
+    clients: Vec<Client>,
     /// What the configuration says of the issuer.
     pub(super) issuer: Issuer,
     publish_compromised: bool,
@@ -47,6 +50,8 @@ impl Context {
                 format!("{source}: not an issuer of {file}; there are {}", names.join(", "))
             })?,
         };
+        let name = issuer.issuer.clone();
+        let of_issuer = |client: &Client| client.issuer.is_none() || client.issuer == name;
         Ok(Self {
             issuer: issuer.clone(),
             publish_compromised: config.jwks.publish_compromised,
@@ -54,6 +59,7 @@ impl Context {
             ca: ca.map(Path::to_owned),
             upstream: Some(config.upstream),
             rules: config.rules,
+            clients: config.clients.into_iter().filter(of_issuer).collect(),
         })
     }
 
@@ -73,11 +79,31 @@ impl Context {
         }
     }
 
-    /// How claims are repaired, if the issuer is `issuer`.
-    pub(in super::super) fn claims(&self, issuer: Option<&str>) -> claims::Options {
+    /// The client that a token response is for, if it is one with settings of its own: as `serve` finds it.
+    pub(in super::super) fn client_of(&self, response: &str) -> Option<&Client> {
+        let parsed = TokenResponse::parse(response.as_bytes()).ok()?;
+        let known = |name: &str| self.clients.iter().any(|client| client.id == name);
+        let named = parsed.id_token()?.client(known)?;
+        self.clients.iter().find(|client| client.id == named)
+    }
+
+    /// The settings of rules that differ from their defaults, for what is `client`'s.
+    pub(in super::super) fn rules_for<'c>(&'c self, client: Option<&'c Client>) -> &'c Settings {
+        client.map_or(&self.rules, |client| &client.rules)
+    }
+
+    /// How claims are repaired, if the issuer is `issuer` and the token is for `client`.
+    pub(in super::super) fn claims(
+        &self,
+        issuer: Option<&str>,
+        client: Option<&Client>,
+    ) -> claims::Options {
         let issuer = self.issuer.issuer.as_deref().or(issuer);
+        let domains = client.map(|client| client.verified_email_domains.clone());
         claims::Options {
-            settings: self.rules.clone(),
+            settings: self.rules_for(client).clone(),
+            client: client.map(|client| client.id.clone()),
+            verified_email_domains: domains.unwrap_or_default(),
             issuer: issuer.unwrap_or_default().to_owned(),
             issuer_aliases: self.issuer.aliases.clone(),
             audiences: self.issuer.audiences.clone(),

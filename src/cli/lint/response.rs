@@ -3,9 +3,9 @@
 use super::super::input::Input;
 use super::context::Context;
 use crate::clock;
-use crate::rules::Finding;
 use crate::rules::jwks::RepairedSet;
 use crate::rules::token_response::{self, Facts, Head};
+use crate::rules::{Finding, Settings};
 use crate::token::{Examined, TokenResponse, examine};
 
 /// What came of looking at a token and what was around it.
@@ -30,27 +30,34 @@ pub(in super::super) fn look(
     };
     let mut findings = Vec::new();
     let unmarked = body.strip_prefix('\u{feff}').unwrap_or(body);
-    let response = if unmarked.starts_with('{') {
-        let repaired = token_response::repair(body, Facts::default(), context.rules())
+    let is_response = unmarked.starts_with('{');
+    let as_response = || format!("{{\"id_token\":{}}}", crate::json::quote(body));
+    let client = match is_response {
+        true => context.client_of(unmarked),
+        false => context.client_of(&as_response()),
+    };
+    let rules = context.rules_for(client);
+    let response = if is_response {
+        let repaired = token_response::repair(body, Facts::default(), rules)
             .map_err(|error| format!("{}: {error}", input.name))?;
         findings.extend(repaired.findings);
         if !head.is_empty() {
-            findings.extend(of_head(head, context));
+            findings.extend(of_head(head, rules));
         }
         repaired.text.into_owned()
     } else {
-        format!("{{\"id_token\":{}}}", crate::json::quote(body))
+        as_response()
     };
     let parsed = TokenResponse::parse(response.as_bytes())
         .map_err(|error| format!("{}: {error}", input.name))?;
     let token =
         parsed.id_token().ok_or_else(|| format!("{}: there is no ID token in it", input.name))?;
-    let examined = examine(&token, set, &context.claims(issuer), clock::now())
+    let examined = examine(&token, set, &context.claims(issuer, client), clock::now())
         .map_err(|error| format!("{}: not a token: {error}", input.name))?;
     Ok(Looked { findings, examined })
 }
 
-fn of_head(head: &str, context: &Context) -> Vec<Finding> {
+fn of_head(head: &str, rules: &Settings) -> Vec<Finding> {
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
     let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
@@ -63,5 +70,5 @@ fn of_head(head: &str, context: &Context) -> Vec<Finding> {
         content_type: field("content-type"),
         cache_control: field("cache-control"),
     };
-    token_response::repair_head(head, context.rules()).findings
+    token_response::repair_head(head, rules).findings
 }

@@ -13,6 +13,7 @@ mod date_fraction;
 mod date_iso;
 mod date_milliseconds;
 mod date_string;
+mod email_verified_missing;
 mod groups_string;
 mod hash_null;
 mod hash_wrong;
@@ -28,7 +29,7 @@ use super::{Finding, Rule, Setting, Settings};
 use crate::json::{Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
-const TABLE: [Entry<Claims>; 15] = [
+const TABLE: [Entry<Claims>; 16] = [
     Entry { rule: &issuer_alias::RULE, check: issuer_alias::check },
     Entry { rule: &date_string::RULE, check: date_string::check },
     Entry { rule: &date_iso::RULE, check: date_iso::check },
@@ -39,6 +40,7 @@ const TABLE: [Entry<Claims>; 15] = [
     Entry { rule: &at_hash_missing::RULE, check: at_hash_missing::check },
     Entry { rule: &null_claim::RULE, check: null_claim::check },
     Entry { rule: &verified_string::RULE, check: verified_string::check },
+    Entry { rule: &email_verified_missing::RULE, check: email_verified_missing::check },
     Entry { rule: &groups_string::RULE, check: groups_string::check },
     Entry { rule: &audience_array::RULE, check: audience_array::check },
     Entry { rule: &audience_string::RULE, check: audience_string::check },
@@ -75,6 +77,10 @@ pub struct Options {
     pub issuer_aliases: Vec<String>,
     /// The audiences that the configuration lists.
     pub audiences: Vec<String>,
+    /// The client whose settings these are; `None` for everyone's.
+    pub client: Option<String>,
+    /// The domains whose addresses count as verified for this client, in lower case.
+    pub verified_email_domains: Vec<String>,
 }
 
 /// The hashes that an ID token must have, if any, of what stands beside it in its response; `None` where nothing does.
@@ -145,6 +151,12 @@ pub struct RepairedType {
 /// The dates among the claims that stand there.
 fn dates<'d>(claims: Value<'d>) -> impl Iterator<Item = Value<'d>> {
     DATES.into_iter().filter_map(move |name| claims.get(name))
+}
+
+/// True if the token is for the client whose settings are used, by its own word: what loosens a check needs that.
+fn is_for_client(claims: Value<'_>, options: &Options) -> bool {
+    let (Some(client), Some(aud)) = (&options.client, claims.get("aud")) else { return false };
+    aud.is_str(client) || aud.elements().any(|one| one.is_str(client))
 }
 
 /// The place of a claim, as a JSON pointer.

@@ -19,6 +19,8 @@ fn everything() -> Options {
         issuer: "https://idp.test".to_owned(),
         issuer_aliases: vec!["https://idp.test/".to_owned()],
         audiences: vec!["rp".to_owned()],
+        client: Some("rp".to_owned()),
+        verified_email_domains: vec!["idp.test".to_owned()],
     }
 }
 
@@ -81,6 +83,7 @@ fn claim() -> impl Strategy<Value = (String, String)> {
         Just("nonce"),
         Just("at_hash"),
         Just("c_hash"),
+        Just("email"),
         Just("email_verified"),
         Just("name"),
     ];
@@ -95,6 +98,7 @@ fn claim() -> impl Strategy<Value = (String, String)> {
         Just("null".to_owned()),
         Just("\"\"".to_owned()),
         Just("\"true\"".to_owned()),
+        Just("\"a@idp.test\"".to_owned()),
         Just("[\"rp\"]".to_owned()),
         Just("[\"rp\", \"api\"]".to_owned()),
         Just("\"https://idp.test/\"".to_owned()),
