@@ -1,8 +1,10 @@
 //! `kidstamp rules`: the rulebook, or one rule of it.
 
+use super::form::{Form, Format};
 use super::output::{answer, refuse, visible};
+use super::sarif;
 use crate::rules::{self, Rule, manual};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,16 +15,8 @@ pub struct Rules {
     /// One rule, such as jwks/kid-missing; all of them if not given
     #[arg(value_name = "RULE")]
     rule: Option<String>,
-    /// The form of the answer
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
-    format: Form,
-}
-
-/// The form of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
+    #[command(flatten)]
+    format: Format,
 }
 
 pub(super) fn run(wanted: &Rules) -> ExitCode {
@@ -33,12 +27,18 @@ pub(super) fn run(wanted: &Rules) -> ExitCode {
             let known: Vec<&str> = rules::all().map(|rule| rule.id).collect();
             refuse(&format!("{}: no such rule; known: {}", visible(id), known.join(", ")))
         }
-        _ if wanted.format == Form::Json => {
-            let rules: Vec<Value> = chosen.into_iter().map(as_json).collect();
-            answer(&format!("{:#}\n", Value::from(rules)))
-        }
-        (Some(_), [rule, ..]) => answer(&in_full(rule)),
-        _ => answer(&list(&chosen)),
+        (id, chosen) => answer(&match (wanted.format.form, id, chosen) {
+            (Form::Json, ..) => {
+                let rules: Vec<Value> = chosen.iter().map(|rule| as_json(rule)).collect();
+                format!("{:#}\n", Value::from(rules))
+            }
+            (Form::Sarif, ..) => {
+                let rules = chosen.iter().map(|rule| sarif::rule(rule.id, rule.summary));
+                sarif::log(rules.collect(), Vec::new())
+            }
+            (Form::Text, Some(_), [rule, ..]) => in_full(rule),
+            (Form::Text, ..) => list(chosen),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
-//! The forms that a report takes: text, JSON, and SARIF 2.1.0 for code scanners.
+//! The forms that a report takes.
 
 use super::super::output::visible;
+use super::super::sarif;
 use super::report::{Item, Report, Severity};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -30,7 +31,8 @@ pub(super) fn text(report: &Report) -> String {
         if let Some(error) = item.flaw.map(|flaw| flaw.error).filter(|error| !error.is_empty()) {
             let _ = writeln!(text, "  for instance: {error}");
         }
-        let _ = writeln!(text, "  {}\n", item.remedy());
+        let _ = writeln!(text, "  {}", item.remedy());
+        text.push('\n');
     }
     for note in &report.notes {
         let _ = writeln!(text, "note: {note}");
@@ -87,25 +89,12 @@ pub(super) fn json(report: &Report) -> String {
 
 /// For code scanners.
 pub(super) fn sarif(report: &Report) -> String {
-    let mut rules: Vec<&Item> = report.items.iter().collect();
-    rules.sort_by_key(|item| item.finding.rule);
-    rules.dedup_by_key(|item| item.finding.rule);
-    let rules: Vec<Value> = rules
-        .into_iter()
-        .map(|item| json!({"id": item.finding.rule, "shortDescription": {"text": item.summary}}))
-        .collect();
-    let results: Vec<Value> = report.items.iter().map(|item| result(report, item)).collect();
-    let driver = json!({
-        "name": "kidstamp",
-        "version": env!("CARGO_PKG_VERSION"),
-        "rules": rules,
-    });
-    let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": results}],
-    });
-    format!("{log:#}\n")
+    let mut items: Vec<&Item> = report.items.iter().collect();
+    items.sort_by_key(|item| item.finding.rule);
+    items.dedup_by_key(|item| item.finding.rule);
+    let rules = items.into_iter().map(|item| sarif::rule(item.finding.rule, item.summary));
+    let results = report.items.iter().map(|item| result(report, item));
+    sarif::log(rules.collect(), results.collect())
 }
 
 fn result(report: &Report, item: &Item) -> Value {

@@ -6,12 +6,13 @@ mod report;
 pub(super) mod response;
 mod source;
 
+use super::form::{Form, Format};
 use super::input::Input;
 use super::output::{NO, answer_with, refuse, visible};
 use crate::clock;
 use crate::rules::jwks::{self, KnownKey, RepairedSet};
 use crate::rules::strictness::{self, RelyingParty};
-use clap::{Args, ValueEnum};
+use clap::Args;
 pub(super) use context::Context;
 use report::Report;
 use response::Looked;
@@ -39,17 +40,8 @@ pub struct Lint {
     /// Tell only what this relying party refuses, such as pyjwt
     #[arg(long = "for", value_name = "RP")]
     relying_party: Option<String>,
-    /// The form of the report
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
-    format: Form,
-}
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
-    Sarif,
+    #[command(flatten)]
+    format: Format,
 }
 
 pub(super) fn run(lint: &Lint) -> ExitCode {
@@ -58,7 +50,7 @@ pub(super) fn run(lint: &Lint) -> ExitCode {
         Err(reason) => return refuse(&reason),
     };
     let code = if report.items.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) };
-    match lint.format {
+    match lint.format.form {
         Form::Json => answer_with(&form::json(&report), code),
         Form::Sarif => answer_with(&form::sarif(&report), code),
         Form::Text => {
