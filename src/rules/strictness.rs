@@ -33,6 +33,14 @@ impl Flaw {
     pub fn refused_by(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.refused_by.split(", ").filter(|name| !name.is_empty())
     }
+
+    /// Who goes on refusing it when it is repaired, and why.
+    pub fn still_refused_by(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        lines().filter_map(|line| match line.as_slice() {
+            ["still", flaw, name, reason] if *flaw == self.id => Some((*name, *reason)),
+            _ => None,
+        })
+    }
 }
 
 /// The relying parties that were measured.
@@ -171,13 +179,23 @@ mod tests {
     #[test]
     fn every_line_is_read_and_names_relying_parties_that_were_measured() {
         let names: HashSet<&str> = relying_parties().map(|rp| rp.name).collect();
-        let ids: HashSet<&str> = flaws().map(|flaw| flaw.id).collect();
-        assert_eq!(names.len() + ids.len(), lines().count());
+        let flaws: Vec<Flaw> = flaws().collect();
+        let ids: HashSet<&str> = flaws.iter().map(|flaw| flaw.id).collect();
+        let still: Vec<(&Flaw, &str)> = flaws
+            .iter()
+            .flat_map(|flaw| flaw.still_refused_by().map(move |(name, _)| (flaw, name)))
+            .collect();
+        assert!(
+            still.iter().all(|(flaw, name)| flaw.refused_by().any(|refusing| refusing == *name))
+        );
+        assert_eq!(names.len() + ids.len() + still.len(), lines().count());
         assert_eq!((names.len(), ids.len()), (53, 72));
-        let refusals = flaws().flat_map(|flaw| flaw.refused_by());
+        let refusals = flaws.iter().flat_map(Flaw::refused_by);
         assert_eq!(refusals.filter(|name| names.contains(name)).count(), 1_758);
-        assert!(flaws().all(|flaw| flaw.error.is_empty() == flaw.refused_by().next().is_none()
-            || !flaw.refused_by.is_empty()));
+        assert!(
+            flaws.iter().all(|flaw| flaw.error.is_empty() == flaw.refused_by().next().is_none()
+                || !flaw.refused_by.is_empty())
+        );
     }
 
     #[test]

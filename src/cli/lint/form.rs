@@ -32,6 +32,11 @@ pub(super) fn text(report: &Report) -> String {
             let _ = writeln!(text, "  for instance: {error}");
         }
         let _ = writeln!(text, "  {}", item.remedy());
+        for (name, reason) in item.still_refused_by() {
+            if let Some(reason) = reason {
+                let _ = writeln!(text, "  {name} still refuses it: {reason}");
+            }
+        }
         text.push('\n');
     }
     for note in &report.notes {

@@ -54,6 +54,18 @@ impl Item {
         Self { finding, severity, flaw, refused_by, summary }
     }
 
+    /// Who of them still does through kidstamp, as it is without configuration, and why if that is known.
+    pub(super) fn still_refused_by(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        if self.finding.effect == Effect::Kept {
+            return self.refused_by.iter().map(|name| (*name, None)).collect();
+        }
+        let still = self.flaw.iter().flat_map(Flaw::still_refused_by);
+        still
+            .filter(|(name, _)| self.refused_by.contains(name))
+            .map(|(name, reason)| (name, Some(reason)))
+            .collect()
+    }
+
     /// What kidstamp does about it.
     pub(super) fn remedy(&self) -> &'static str {
         match self.finding.effect {
@@ -94,13 +106,9 @@ impl Report {
         self.items.iter().flat_map(|item| item.refused_by.iter().copied()).collect()
     }
 
-    /// Who still does through kidstamp, as it is without configuration: for what it leaves as it is.
+    /// Who still does through kidstamp, as it is without configuration.
     pub(super) fn refused_through_kidstamp(&self) -> BTreeSet<&'static str> {
-        self.items
-            .iter()
-            .filter(|item| item.finding.effect == Effect::Kept)
-            .flat_map(|item| item.refused_by.iter().copied())
-            .collect()
+        self.items.iter().flat_map(Item::still_refused_by).map(|(name, _)| name).collect()
     }
 
     /// `refused by 17 of 53 known RPs; through kidstamp by 0`
