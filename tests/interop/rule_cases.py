@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,8 @@ _REPOSITORY = Path(__file__).parents[2]
 _FOLDER = _REPOSITORY / "tests/fixtures/rules"
 _STRICTNESS = _REPOSITORY / "data/rp-strictness.tsv"
 ACCESS_TOKEN = "opaque"
+# Of the client, where that is what the provider signs with.
+SECRET = "a-secret-of-the-client-that-is-long-enough"
 
 _SHORTHAND = {
     "rsa": '"kty":"RSA","n":"${n}","e":"AQAB"',
@@ -75,6 +77,14 @@ class Case:
         return "ES256" if self.says("key").startswith("ec") else "RS256"
 
 
+# Not in the file, since this one needs a client's secret.
+_WITHOUT_KEYS = Case(
+    "jwks_keys-missing_hs256",
+    "jwks/keys-missing",
+    {"flaw": "hs256", "jwks": "{}", "header": '{"alg":"HS256"}', "key": "secret"},
+)
+
+
 @cache
 def cases() -> list[Case]:
     text = (_FOLDER / "cases.txt").read_text(encoding="utf-8")
@@ -97,14 +107,25 @@ def cases() -> list[Case]:
             number = sum(case.rule == fields["rule"] for case in found)
             name = fields["rule"] + (f"/{fields['flaw']}" if "flaw" in fields else f"/{number}" if number else "")
             found.append(Case(name.replace("/", "_"), fields["rule"], fields, issuer_lines, client_lines))
-    return found
+    return [*found, _WITHOUT_KEYS]
 
 
 @cache
 def refusals() -> dict[str, set[str]]:
     """Who was measured to refuse a flaw."""
-    rows = (line.split("\t") for line in _STRICTNESS.read_text(encoding="utf-8").splitlines() if line[:1] != "#")
-    return {row[0]: set(filter(None, row[3].split(", "))) for row in rows if len(row) == 5}
+    return {row[0]: set(filter(None, row[3].split(", "))) for row in _strictness() if len(row) == 5}
+
+
+@cache
+def still_refusing() -> dict[str, set[str]]:
+    """Who refuses what is left when a flaw is repaired."""
+    rows = [row for row in _strictness() if row[0] == "still"]
+    return {row[1]: {other[2] for other in rows if other[1] == row[1]} for row in rows}
+
+
+def _strictness() -> list[list[str]]:
+    lines = _STRICTNESS.read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines if line[:1] != "#"]
 
 
 def filled(text: str, issuer: str, **more: str) -> str:
@@ -133,12 +154,16 @@ def _encoded(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
+# The same token is asked for again and again.
+@cache
 def _signed(key: str, header: str, claims: str) -> str:
     signing_input = f"{_encoded(header.encode())}.{_encoded(claims.encode())}"
     return f"{signing_input}.{_encoded(_signature(key, signing_input.encode()))}"
 
 
 def _signature(key: str, text: bytes) -> bytes:
+    if key == "secret":
+        return hmac.digest(SECRET.encode(), text, "sha256")
     pem = {"rsa": "pem", "other": "other_pem", "ec": "ec_pem", "ec-der": "ec_pem"}[key]
     private = load_pem_private_key(_keys()[pem].encode(), None)
     if key in ("rsa", "other"):
@@ -148,8 +173,3 @@ def _signature(key: str, text: bytes) -> bytes:
         return der
     r, s = utils.decode_dss_signature(der)
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
-
-def every_layer(name: str) -> Iterator[Case]:
-    """The cases of one layer, such as `jwks`."""
-    return (case for case in cases() if case.rule.startswith(f"{name}/"))
