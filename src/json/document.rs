@@ -3,6 +3,7 @@
 use super::node::{Kind, Node};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// A JSON text together with the places of its values.
@@ -103,6 +104,18 @@ impl<'d> Value<'d> {
         unescape(raw, raw.contains('\\')).unwrap_or_default()
     }
 
+    /// True if this is the member `name`.
+    fn is_named(&self, name: &str) -> bool {
+        let raw = self.raw_name().unwrap_or_default();
+        let content = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        // With an escape in it, it is longer than what it means.
+        match content.len().cmp(&name.len()) {
+            Ordering::Less => false,
+            Ordering::Equal => content == name && !content.contains('\\'),
+            Ordering::Greater => content.contains('\\') && self.name() == name,
+        }
+    }
+
     /// The member's name as it stands, with its quotes; `None` outside objects.
     pub fn raw_name(&self) -> Option<&'d str> {
         let (start, end) = self.node().key?;
@@ -137,7 +150,7 @@ impl<'d> Value<'d> {
 
     /// The member called `name`; the first where the object holds the name twice.
     pub fn get(&self, name: &str) -> Option<Self> {
-        self.members().find(|member| member.name() == name)
+        self.members().find(|member| member.is_named(name))
     }
 
     /// The string member called `name`.
@@ -212,6 +225,27 @@ mod tests {
         assert_eq!(root.get("c").unwrap().kind(), Kind::Null);
         assert!(root.get("d").is_none());
         assert_eq!(root.elements().count(), 0);
+    }
+
+    #[test]
+    fn members_are_found_by_what_their_names_mean() {
+        let text = r#"{"a\u0062":1,"\\n":2,"\n":3,"ab\u0063":4,"":5,"\u00e9":6,"è":7}"#;
+        let document = Document::parse(text, Limits::TOKEN).unwrap();
+        let root = document.root();
+        for (name, value) in [
+            ("ab", "1"),
+            ("\\n", "2"),
+            ("\n", "3"),
+            ("abc", "4"),
+            ("", "5"),
+            ("é", "6"),
+            ("è", "7"),
+        ] {
+            assert_eq!(root.get(name).map(|member| member.raw()), Some(value), "{name}");
+        }
+        for name in ["a", "a\\u0062", "\\\\n", "ab\\u0063", "n", "\"\"", "\\u00e9"] {
+            assert!(root.get(name).is_none(), "{name}");
+        }
     }
 
     #[test]

@@ -25,7 +25,10 @@ pub struct OverlapError {
 
 /// `text` as a JSON string with its quotes.
 pub fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    if text.bytes().fold(false, |any, byte| any | matches!(byte, 0..=0x1f | b'"' | b'\\')) {
+        return serde_json::Value::from(text).to_string();
+    }
+    ["\"", text, "\""].concat()
 }
 
 /// The changes that one rule wants in one document.

@@ -4,6 +4,7 @@
 //! refuses what goes beyond the caller's limits before any memory is spent on it.
 
 use super::node::{Kind, Node};
+use memchr::memchr2;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -91,8 +92,9 @@ pub(super) fn scan(text: &str, limits: Limits) -> Result<Scanned, ParseError> {
         bytes: text.as_bytes(),
         at: 0,
         limits,
-        nodes: Vec::new(),
-        open: Vec::new(),
+        // As many as there may be of a usual length, unless the text is long.
+        nodes: Vec::with_capacity((text.len() / 16).clamp(4, 64)),
+        open: Vec::with_capacity(4),
         duplicates: Vec::new(),
     }
     .run()
@@ -135,6 +137,9 @@ impl<'t> Names<'t> {
             return false;
         }
         if self.few.len() < Self::FEW {
+            if self.few.is_empty() {
+                self.few.reserve(Self::FEW);
+            }
             self.few.push(name);
         } else {
             self.many.insert(name);
@@ -344,21 +349,34 @@ impl<'t> Scanner<'t> {
         let mut escaped = false;
         self.at += 1;
         loop {
-            match self.peek() {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let stop = memchr2(b'"', b'\\', rest);
+            let (plain, rest) =
+                rest.split_at_checked(stop.unwrap_or(rest.len())).unwrap_or_default();
+            // All of them, rather than the first one: that way, many are looked at in one step.
+            if plain.iter().fold(false, |any, byte| any | is_control(*byte)) {
+                self.at += plain.iter().position(|byte| is_control(*byte)).unwrap_or_default();
+                return Err(self.error(Problem::String));
+            }
+            self.at += plain.len();
+            match rest.first() {
                 None => return Err(self.error(Problem::Truncated)),
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(escaped);
                 }
-                Some(b'\\') => {
+                Some(_) => {
                     escaped = true;
                     self.at += 2;
                 }
-                Some(0..=0x1f) => return Err(self.error(Problem::String)),
-                Some(_) => self.at += 1,
             }
         }
     }
+}
+
+/// RFC 8259 §7: what a string may hold as an escape only.
+fn is_control(byte: u8) -> bool {
+    byte < 0x20
 }
 
 /// The content of a JSON string given with its quotes; `None` if an escape is not valid.
