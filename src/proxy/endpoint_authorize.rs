@@ -51,7 +51,7 @@ impl Expected {
     }
 }
 
-/// Treats a response that may be an authorization response; returns what was done in a word for the log.
+/// Treats a response that may be an authorization response; returns what was done, for the log.
 pub(super) async fn treat(
     worker: &Worker,
     site: &Site,
@@ -99,7 +99,7 @@ async fn treat_redirect(
         new.set_sensitive(true);
         response.headers_mut().insert(LOCATION, new);
     }
-    Ok((response, vouched.word))
+    Ok((response, vouched.deed))
 }
 
 /// The `Location` with the issuer that relying parties know, where the provider has another name for itself in it.
@@ -139,7 +139,7 @@ async fn treat_page(
         Ok(read) => read,
         Err((response, "encoded")) => {
             let word = passed(worker, TokenKind::IdToken, "encoded");
-            return Ok((response, Some(word)));
+            return Ok((response, Some(word.into())));
         }
         // Too long for a form that posts itself, or broken off.
         Err((response, _)) => return Ok((response, None)),
@@ -156,7 +156,7 @@ async fn treat_page(
         rewrite::forget_old_body(&mut parts.headers);
         Bytes::from(page.with(&vouched.tokens))
     };
-    Ok((Response::from_parts(parts, Body::Full(new)), vouched.word))
+    Ok((Response::from_parts(parts, Body::Full(new)), vouched.deed))
 }
 
 async fn judge(

@@ -58,5 +58,5 @@ pub(super) async fn treat(
         }
         (None, None) => body.clone(),
     };
-    Ok((Response::from_parts(parts, Body::Full(new)), vouched.word))
+    Ok((Response::from_parts(parts, Body::Full(new)), vouched.deed))
 }

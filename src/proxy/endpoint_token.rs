@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Response, StatusCode};
 
-/// Treats a response of the token endpoint; returns what was done in a word for the log.
+/// Treats a response of the token endpoint; returns what was done, for the log.
 pub(super) async fn treat(
     worker: &Worker,
     route: &Route,
@@ -38,18 +38,16 @@ pub(super) async fn treat(
     if rewrite::media_type(&parts.headers) == "text/html" && !begins_an_object(&body) {
         return pass(Response::from_parts(parts, Body::Full(body)), "content_type");
     }
-    let (body, is_new) =
-        repair_token_response::repair(worker, &snapshot.treatments, asked, &mut parts, body);
-    if is_new {
-        rewrite::forget_old_body(&mut parts.headers);
-    }
-    let parsed = match TokenResponse::parse(&body) {
+    let repair = repair_token_response::repair(&snapshot.treatments, asked, body);
+    let body = &repair.body;
+    let parsed = match TokenResponse::parse(body) {
         Ok(parsed) => parsed,
         Err(error) => {
             let reason = error.name();
-            return pass(Response::from_parts(parts, Body::Full(body)), reason);
+            return pass(Response::from_parts(parts, Body::Full(body.clone())), reason);
         }
     };
+    repair.finish(worker, &parsed, &mut parts);
     let (access_token, id_token) = (parsed.access_token(), parsed.id_token());
     if id_token.is_none() {
         passed(worker, TokenKind::IdToken, "no_id_token");
@@ -64,8 +62,8 @@ pub(super) async fn treat(
         rewrite::forget_old_body(&mut parts.headers);
         Body::Full(Bytes::from(parsed.with(&vouched.tokens, vouched.id_token_kid())))
     };
-    let word = vouched.word.or(Some("no_id_token"));
-    Ok((Response::from_parts(parts, new), word))
+    let deed = vouched.deed.or_else(|| Some("no_id_token".into()));
+    Ok((Response::from_parts(parts, new), deed))
 }
 
 /// JSON by its type, or of no type at all. A wrong one is some provider's habit; HTML is an error page as a rule.

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::error::Refusal;
 use super::logout_relay;
 use super::trace::Trace;
+use super::vouch::Deed;
 use super::worker::Worker;
 use super::{
     endpoint_authorize, endpoint_discovery, endpoint_jwks, endpoint_jwt, endpoint_token, forward,
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a request turned out to be, for counters and log.
 struct Account {
     endpoint: Endpoint,
-    decision: Option<&'static str>,
+    deed: Option<Deed>,
 }
 
 /// Answers one request of a client connection.
@@ -38,10 +39,10 @@ pub(super) async fn handle(
     let started = Instant::now();
     let trace = Trace::of(request.headers(), &worker.trace_ids);
     let method = worker.config.server.log_requests.then(|| request.method().clone());
-    let mut account = Account { endpoint: Endpoint::Other, decision: None };
+    let mut account = Account { endpoint: Endpoint::Other, deed: None };
     let answer = answer(worker, request, client, &trace, &mut account).await;
     let response = answer.unwrap_or_else(|refusal| {
-        account.decision = Some(refusal.name());
+        account.deed = Some(refusal.name().into());
         refusal.response(&trace)
     });
     let elapsed = started.elapsed();
@@ -53,7 +54,9 @@ pub(super) async fn handle(
             endpoint = account.endpoint.name(),
             status = response.status().as_u16(),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            decision = account.decision,
+            decision = account.deed.as_ref().map(|deed| deed.decision),
+            reason = account.deed.as_ref().and_then(|deed| deed.reason),
+            kid = account.deed.as_ref().and_then(|deed| deed.kid.as_deref()),
             trace_id = %trace,
         );
     }
@@ -77,8 +80,8 @@ async fn answer(
     }
     if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
         account.endpoint = Endpoint::LogoutRelay;
-        let (response, decision) = Box::pin(logout_relay::answer(worker, relay, request)).await;
-        account.decision = decision;
+        let (response, deed) = Box::pin(logout_relay::answer(worker, relay, request)).await;
+        account.deed = Some(deed);
         return Ok(response);
     }
     let mut site = worker.refresher.site.load();
@@ -93,15 +96,15 @@ async fn answer(
         route.snapshot.as_ref()?.treatments.concern(kind).then_some((route, kind))
     });
     let way = Way { worker, site: &site, client, trace };
-    let (response, decision) = match (account.endpoint, route) {
+    let (response, deed) = match (account.endpoint, route) {
         (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route)?, None),
         (Endpoint::Discovery, Some(route)) => match endpoint_discovery::answer(&request, route) {
-            Some(response) => (response, Some("repaired")),
+            Some(response) => (response, Some("repaired".into())),
             None => (way.pass(request, Some(route), Reading::No).await?, None),
         },
         (Endpoint::ServerMetadata, Some(route)) => {
             match endpoint_discovery::answer(&request, route) {
-                Some(response) => (response, Some("repaired")),
+                Some(response) => (response, Some("repaired".into())),
                 None => {
                     let question = endpoint_discovery::Question::of(&request);
                     let response = way.pass(request, Some(route), Reading::No).await?;
@@ -128,7 +131,7 @@ async fn answer(
             (None, None) => (way.pass(request, route, Reading::No).await?, None),
         },
     };
-    account.decision = decision;
+    account.deed = deed;
     Ok(response)
 }
 

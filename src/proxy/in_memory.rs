@@ -8,6 +8,7 @@ use super::client::Client;
 use super::connection::serve_http1;
 use super::drain::Drain;
 use super::settings::Settings;
+use super::signing::Signers;
 use super::stream::Watched;
 use super::watch::{Watch, Watches};
 use super::worker::{Current, Equipment, Worker};
@@ -62,7 +63,7 @@ impl Proxy {
         let equipment = Equipment {
             settings: watch::Sender::new(Arc::new(settings)).subscribe(),
             counters: Counters::new(1).worker(0),
-            signers: Arc::new(Semaphore::new(1)),
+            signers: Signers::new(1),
             handshakes: Arc::new(Semaphore::new(1)),
             seats: Arc::new(Semaphore::new(1)),
             draining: Drain::new().subscribe(),
@@ -74,6 +75,7 @@ impl Proxy {
         let current = Current::new(Worker::new(&equipment));
         let tasks = runtime.block_on(async {
             tokio::task::spawn_local(Rc::clone(&current.get().deadlines).run());
+            tokio::task::spawn_local(Rc::clone(&current.get().signing).run());
             let watches = Rc::clone(&watches);
             tokio::task::spawn_local(async move {
                 loop {

@@ -1,7 +1,7 @@
 //! What is to become of one token: decided with the keys of the moment, and then done.
 //!
-//! A token that no known key verifies waits for fresh ones, within bounds. The signature itself is made on the runtime's
-//! pool of blocking threads, never on its event loop.
+//! A token that no known key verifies waits for fresh ones, within bounds. The signature itself is made on a thread of its
+//! own (`signing.rs`), never on an event loop.
 
 use super::asked::Asked;
 use super::worker::Worker;
@@ -10,13 +10,13 @@ use crate::clock;
 use crate::config::OnFailure;
 use crate::rules::Finding;
 use crate::token::{
-    Annotation, Decided, Decision, Mode, PassReason, ResignReason, TokenKind, Unsigned, Unverified,
-    UpstreamToken, decide, expiry_of,
+    Annotation, Decided, Decision, Mode, PassReason, ResignError, ResignReason, TokenKind,
+    Unsigned, Unverified, UpstreamToken, decide,
 };
 use crate::upstream::{Snapshot, Treatment, Wanted};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 /// How long a token waits for fresh keys, if no known one verifies it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,7 +30,8 @@ pub(super) struct Whose<'w> {
 
 #[derive(Debug)]
 pub(super) enum New {
-    Token(String, &'static str),
+    /// A token, the `kid` of the key that signed it, and why.
+    Token(String, String, ResignReason),
     Annotation(Annotation),
     Claims(String),
 }
@@ -129,8 +130,9 @@ pub(super) async fn finish(
     worker.counters.findings(&findings);
     match verdict {
         Verdict::Resign(snapshot, carrier, unsigned, reason) => {
-            match sign(worker, &snapshot, carrier, kind, unsigned, reason).await {
-                Ok(signed) => Ok(New::Token(signed, reason.name())),
+            let kid = unsigned.kid().to_owned();
+            match sign(worker, &snapshot, carrier, kind, unsigned).await {
+                Ok(signed) => Ok(New::Token(signed, kid, reason)),
                 Err(reason) => Err(Passed { reason, rejects }),
             }
         }
@@ -151,7 +153,6 @@ async fn sign(
     carrier: Option<usize>,
     kind: TokenKind,
     unsigned: Unsigned,
-    reason: ResignReason,
 ) -> Result<String, &'static str> {
     let (issuer, title) = (snapshot.metadata.issuer.as_str(), kind.title());
     if let Some(max_token_bytes) = carrier.filter(|_| !unsigned.is_carried()) {
@@ -162,19 +163,14 @@ async fn sign(
              goes without, so the provider will refuse it when it comes back"
         );
     }
-    let kid = unsigned.kid().to_owned();
-    // As many signatures at once as there are cores; whoever comes later waits here, and not on an event loop.
-    let permit = worker.signers.acquire().await.map_err(|_| "draining")?;
-    let signed = tokio::task::spawn_blocking(move || unsigned.sign()).await;
-    drop(permit);
-    match signed {
-        Ok(Ok(token)) => {
-            worker.counters.resigned(clock::now(), expiry_of(&token));
-            info!(target: "kidstamp::token", issuer, kid, reason = reason.name(), "{title} re-signed");
+    let expires = unsigned.expires();
+    match worker.signing.sign(unsigned).await {
+        Ok(token) => {
+            worker.counters.resigned(clock::now(), expires);
             Ok(token)
         }
-        Ok(Err(_)) | Err(_) => {
-            error!(issuer, kid, "the signature could not be made: the {title} passes as it came");
+        Err(ResignError) => {
+            error!(issuer, "the signature could not be made: the {title} passes as it came");
             Err("signing_failed")
         }
     }

@@ -7,7 +7,7 @@
 
 use super::asked::Asked;
 use super::body::{Body, ReadAhead};
-use super::vouch::vouch;
+use super::vouch::{Deed, vouch};
 use super::worker::Worker;
 use crate::config::{LogoutRelay, Timeouts, Upstream, ValidConfig};
 use crate::token::LogoutRequest;
@@ -76,12 +76,12 @@ enum RelayError {
     Timeout(Duration),
 }
 
-/// Answers a logout request; the second part is what was done in a word for the log.
+/// Answers a logout request; the second part is what was done, for the log.
 pub(super) async fn answer(
     worker: &Worker,
     relay: &Relay,
     request: Request<Incoming>,
-) -> (Response<Body>, Option<&'static str>) {
+) -> (Response<Body>, Deed) {
     if request.method() != Method::POST {
         return refused(StatusCode::METHOD_NOT_ALLOWED, "method");
     }
@@ -98,19 +98,19 @@ pub(super) async fn answer(
     }
     let asked = Asked::by(&relay.client_id);
     let mut vouched = vouch(worker, relay.issuer, &asked, std::iter::once(logout.token())).await;
-    let word = vouched.word.unwrap_or_default();
+    let deed = vouched.deed.take().unwrap_or_else(|| "".into());
     if vouched.check().is_err() {
-        return refused(StatusCode::BAD_REQUEST, word);
+        return refused(StatusCode::BAD_REQUEST, deed.decision);
     }
-    let token = match (vouched.tokens.pop(), word) {
+    let token = match (vouched.tokens.pop(), deed.decision) {
         (Some((_, token)), _) => token,
         // Verified, and left as it is.
         (None, "acceptable" | "annotated" | "no_key_for_alg") => logout.token().text().to_owned(),
         // OpenID Connect Back-Channel Logout §2.6: what can't be validated is refused.
-        (None, _) => return refused(StatusCode::BAD_REQUEST, word),
+        (None, word) => return refused(StatusCode::BAD_REQUEST, word),
     };
     match tokio::time::timeout(relay.timeout, send(relay, &token)).await {
-        Ok(Ok(response)) => (response, Some(word)),
+        Ok(Ok(response)) => (response, deed),
         Ok(Err(error)) => unreachable_target(relay, &error),
         Err(_) => unreachable_target(relay, &RelayError::Timeout(relay.timeout)),
     }
@@ -136,18 +136,18 @@ async fn send(relay: &Relay, token: &str) -> Result<Response<Body>, RelayError> 
     Ok(response)
 }
 
-fn unreachable_target(relay: &Relay, error: &RelayError) -> (Response<Body>, Option<&'static str>) {
+fn unreachable_target(relay: &Relay, error: &RelayError) -> (Response<Body>, Deed) {
     warn!(client_id = relay.client_id, "a logout token did not reach its relying party: {error}");
     refused(StatusCode::BAD_GATEWAY, "target_unreachable")
 }
 
 /// OpenID Connect Back-Channel Logout §2.8
-fn refused(status: StatusCode, word: &'static str) -> (Response<Body>, Option<&'static str>) {
+fn refused(status: StatusCode, word: &'static str) -> (Response<Body>, Deed) {
     let body = format!("{{\"error\":\"invalid_request\",\"error_description\":\"{word}\"}}\n");
     let mut response = Response::new(Body::Full(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    (response, Some(word))
+    (response, word.into())
 }

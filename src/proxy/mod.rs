@@ -35,6 +35,7 @@ mod restore;
 mod rewrite;
 mod server;
 mod settings;
+mod signing;
 mod slots;
 mod stream;
 mod tls;

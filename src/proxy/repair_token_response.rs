@@ -1,9 +1,10 @@
 //! The rules for token responses, applied to one on its way to the relying party.
 
 use super::asked::Asked;
+use super::rewrite;
 use super::worker::Worker;
-use crate::rules::Settings;
 use crate::rules::token_response::{self, Facts, Head};
+use crate::rules::{Finding, Repaired, Settings};
 use crate::token::TokenResponse;
 use crate::upstream::{Treatment, Treatments};
 use bytes::Bytes;
@@ -11,28 +12,47 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 
-/// Repairs the body of a response of the token endpoint and, along with it, its head; what is no token response
-/// stays. Returns the body and whether it is a new one.
-pub(super) fn repair(
-    worker: &Worker,
-    treatments: &Treatments,
-    asked: &Asked,
-    parts: &mut Parts,
-    body: Bytes,
-) -> (Bytes, bool) {
+/// What the rules make of the body of a response of the token endpoint.
+pub(super) struct Repair<'s> {
+    pub(super) body: Bytes,
+    /// It is another one than the provider's.
+    pub(super) is_new: bool,
+    findings: Vec<Finding>,
+    /// `None` for what is no token response.
+    settings: Option<&'s Settings>,
+}
+
+/// Repairs the body of a response of the token endpoint; what is no token response stays.
+pub(super) fn repair<'s>(treatments: &'s Treatments, asked: &Asked, body: Bytes) -> Repair<'s> {
     let settings = &rules_of(treatments, asked, &body).rules;
-    let Ok(text) = std::str::from_utf8(&body) else { return (body, false) };
     let facts = Facts { has_proof: asked.has_proof };
-    let Ok(repaired) = token_response::repair(text, facts, settings) else { return (body, false) };
-    if !token_response::has_token(&repaired.text) {
-        return (body, false);
+    let text = std::str::from_utf8(&body).ok();
+    let repaired = text.and_then(|text| token_response::repair(text, facts, settings).ok());
+    match repaired {
+        Some(Repaired { text, findings, steps }) if steps.is_empty() => {
+            drop(text);
+            Repair { body, is_new: false, findings, settings: Some(settings) }
+        }
+        Some(Repaired { text, findings, .. }) if token_response::has_token(&text) => {
+            let body = Bytes::from(text.into_owned());
+            Repair { body, is_new: true, findings, settings: Some(settings) }
+        }
+        _ => Repair { body, is_new: false, findings: Vec::new(), settings: None },
     }
-    worker.counters.findings(&repaired.findings);
-    repair_head(worker, settings, parts);
-    if repaired.is_changed() {
-        (Bytes::from(repaired.text.into_owned()), true)
-    } else {
-        (body, false)
+}
+
+impl Repair<'_> {
+    /// Repairs the head of a token response along with its body, which was read as `parsed`.
+    pub(super) fn finish(&self, worker: &Worker, parsed: &TokenResponse<'_>, parts: &mut Parts) {
+        if let Some(settings) = self.settings
+            && parsed.has_token()
+        {
+            worker.counters.findings(&self.findings);
+            repair_head(worker, settings, parts);
+        }
+        if self.is_new {
+            rewrite::forget_old_body(&mut parts.headers);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::drain::{Drain, Phase};
 use super::listener::{self, Inherited, Listener, SocketFile};
 use super::reload::Replacement;
 use super::settings::{Settings, SettingsError};
+use super::signing::Signers;
 use super::tls::FrontTls;
 use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
@@ -137,7 +138,7 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
     let refresher = Arc::new(Refresher::new(&config));
     let counters = Arc::new(Counters::new(config.server.workers.get()));
     let upstream = Background::prepare(&config, &settings.connector, &refresher)?;
-    let signers = Arc::new(Semaphore::new(config.server.workers.get()));
+    let signers = Signers::new(config.server.workers.get());
     let handshakes = Arc::new(Semaphore::new(config.server.limits.handshakes));
     let seats = Arc::new(Semaphore::new(config.server.limits.connections));
 

@@ -6,7 +6,7 @@
 use super::asked::Asked;
 use super::body::Body;
 use super::error::Refusal;
-use super::judge::{New, Passed, Verdict, Whose, finish, judge, rejects, vouch_for};
+use super::judge::{Judged, New, Passed, Verdict, Whose, finish, judge, rejects, vouch_for};
 use super::worker::Worker;
 use crate::admin::TokenOutcome;
 use crate::token::{Annotation, TokenKind, TokenResponse, UpstreamToken};
@@ -14,8 +14,36 @@ use crate::upstream::Treatment;
 use http::Response;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// A response with what was done about its tokens in a word for the log; or why it is refused.
-pub(super) type Treated = Result<(Response<Body>, Option<&'static str>), Refusal>;
+/// A response with what was done about its tokens; or why it is refused.
+pub(super) type Treated = Result<(Response<Body>, Option<Deed>), Refusal>;
+
+/// What was done about the tokens of a response, for its line in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Deed {
+    /// In a word; the last token's.
+    pub(super) decision: &'static str,
+    /// Why tokens were signed anew; the last one's.
+    pub(super) reason: Option<&'static str>,
+    /// The keys that signed tokens anew, or that are told to have signed them.
+    pub(super) kid: Option<String>,
+}
+
+impl From<&'static str> for Deed {
+    fn from(decision: &'static str) -> Self {
+        Self { decision, reason: None, kid: None }
+    }
+}
+
+impl Deed {
+    /// Names a key; each once.
+    fn name(&mut self, kid: String) {
+        match &mut self.kid {
+            Some(kids) if kids.split(' ').any(|one| one == kid) => {}
+            Some(kids) => kids.extend([" ", &kid]),
+            None => self.kid = Some(kid),
+        }
+    }
+}
 
 /// What becomes of the tokens of one response.
 #[derive(Debug, Default)]
@@ -28,8 +56,8 @@ pub(super) struct Vouched {
     pub(super) claims: Option<String>,
     /// Some token can't be vouched for, and such a response is to be refused.
     rejected: bool,
-    /// What was done in a word, for the log; the last token's.
-    pub(super) word: Option<&'static str>,
+    /// What was done, for the log.
+    pub(super) deed: Option<Deed>,
 }
 
 impl Vouched {
@@ -46,12 +74,15 @@ impl Vouched {
 
     /// Takes what became of a token, and counts it.
     fn take(&mut self, worker: &Worker, kind: TokenKind, new: Result<New, Passed>) {
-        let (outcome, reason, word) = match new {
-            Ok(New::Token(token, reason)) => {
+        let mut named = None;
+        let (outcome, reason, decision) = match new {
+            Ok(New::Token(token, kid, reason)) => {
                 self.tokens.push((kind, token));
-                (TokenOutcome::Resigned, reason, "resigned")
+                named = Some(kid);
+                (TokenOutcome::Resigned, reason.name(), "resigned")
             }
             Ok(New::Annotation(annotation)) => {
+                named = Some(annotation.kid.clone());
                 self.annotations.push((kind, annotation));
                 (TokenOutcome::Annotated, "mode", "annotated")
             }
@@ -66,7 +97,14 @@ impl Vouched {
             Err(Passed { reason, rejects: false }) => (TokenOutcome::Passed, reason, reason),
         };
         worker.counters.token(kind, outcome, reason);
-        self.word = Some(word);
+        let deed = self.deed.get_or_insert(Deed::from(decision));
+        deed.decision = decision;
+        if outcome == TokenOutcome::Resigned {
+            deed.reason = Some(reason);
+        }
+        if let Some(kid) = named {
+            deed.name(kid);
+        }
     }
 
     /// The refusal of the whole response, if one of its tokens calls for it.
@@ -141,7 +179,7 @@ pub(super) fn unseen(
         worker.counters.token(kind, TokenOutcome::Rejected, reason);
         return Err(Refusal::Token);
     }
-    Ok((response, Some(passed(worker, kind, reason))))
+    Ok((response, Some(passed(worker, kind, reason).into())))
 }
 
 /// Decides on the tokens of one response of the issuer at that place in the configuration, which somebody `asked` for.
@@ -153,24 +191,32 @@ pub(super) async fn vouch<'r, 't: 'r>(
 ) -> Vouched {
     let whose = Whose { issuer, asked };
     let mut vouched = Vouched::default();
-    let tokens: Vec<&UpstreamToken<'t>> = tokens.collect();
-    let hashing = tokens.iter().copied().find(|token| token.has_at_hash());
+    let mut tokens: Vec<&UpstreamToken<'t>> = tokens.collect();
+    // An ID token may hold the hash of the access token, and has to follow it then.
+    tokens.sort_by_key(|token| token.kind() != TokenKind::AccessToken);
+    let mut has_followed = false;
     for token in &tokens {
-        let new = match (token.kind(), hashing) {
-            (TokenKind::AccessToken, Some(hashing)) => {
-                let [access_token, id_token] =
-                    vouch_for_hashed(worker, whose, token, hashing).await;
-                vouched.take(worker, TokenKind::AccessToken, access_token);
-                vouched.take(worker, TokenKind::IdToken, id_token);
-                continue;
+        let new = match token.kind() {
+            TokenKind::AccessToken => {
+                let judged = judge(worker, whose, token).await;
+                let hashing = |token: &&&UpstreamToken<'t>| {
+                    token.kind() == TokenKind::IdToken && token.has_at_hash()
+                };
+                let is_new = matches!(judged.verdict, Verdict::Resign(..));
+                match tokens.iter().filter(|_| is_new).find(hashing) {
+                    Some(id_token) => {
+                        let [access_token, id_token] =
+                            vouch_for_hashed(worker, whose, judged, id_token).await;
+                        vouched.take(worker, TokenKind::AccessToken, access_token);
+                        vouched.take(worker, TokenKind::IdToken, id_token);
+                        has_followed = true;
+                        continue;
+                    }
+                    None => finish(worker, TokenKind::AccessToken, judged).await,
+                }
             }
-            (TokenKind::IdToken, Some(_))
-                if tokens.iter().any(|token| token.kind() == TokenKind::AccessToken) =>
-            {
-                // With the access token that it holds the hash of.
-                continue;
-            }
-            (TokenKind::Jarm, _) => vouch_for_response(worker, whose, token).await,
+            TokenKind::IdToken if has_followed => continue,
+            TokenKind::Jarm => vouch_for_response(worker, whose, token).await,
             _ => vouch_for(worker, whose, token).await,
         };
         vouched.take(worker, token.kind(), new);
@@ -178,29 +224,24 @@ pub(super) async fn vouch<'r, 't: 'r>(
     vouched
 }
 
-/// Decides on an access token and the ID token that holds its hash: where the one changes, the other must follow. So
-/// the access token is signed anew only where the ID token can be, too.
+/// Decides on an ID token that holds the hash of an access token which is to be signed anew: where the one changes, the
+/// other must follow. So the access token is signed anew only where the ID token can be, too.
 async fn vouch_for_hashed(
     worker: &Worker,
     whose: Whose<'_>,
-    access_token: &UpstreamToken<'_>,
+    access_token: Judged,
     id_token: &UpstreamToken<'_>,
 ) -> [Result<New, Passed>; 2] {
-    let judged = judge(worker, whose, access_token).await;
-    if !matches!(judged.verdict, Verdict::Resign(..)) {
-        let access_token = finish(worker, TokenKind::AccessToken, judged).await;
-        return [access_token, vouch_for(worker, whose, id_token).await];
-    }
     // Any other text in the place of the access token tells whether the ID token can follow.
     let following = judge(worker, whose, &id_token.beside_new_access_token("")).await;
     if !matches!(following.verdict, Verdict::Resign(..)) {
         return [Err(Passed::BY_HASH), finish(worker, TokenKind::IdToken, following).await];
     }
-    match finish(worker, TokenKind::AccessToken, judged).await {
-        Ok(New::Token(new, reason)) => {
+    match finish(worker, TokenKind::AccessToken, access_token).await {
+        Ok(New::Token(new, kid, reason)) => {
             let id_token = id_token.beside_new_access_token(&new);
             match vouch_for(worker, whose, &id_token).await {
-                Ok(token @ New::Token(..)) => [Ok(New::Token(new, reason)), Ok(token)],
+                Ok(token @ New::Token(..)) => [Ok(New::Token(new, kid, reason)), Ok(token)],
                 // It holds the hash of the old access token still.
                 other => [Err(Passed::BY_HASH), other],
             }

@@ -7,6 +7,7 @@ use super::listener::{Accepting, Listener, accept, accept_at_once};
 use super::logout_relay::Relay;
 use super::pool::Pool;
 use super::settings::Settings;
+use super::signing::{Signers, Signing};
 use super::tls::FrontTls;
 use super::trace::TraceIds;
 use super::watch::Watches;
@@ -34,8 +35,7 @@ pub(super) struct Worker {
     pub(super) pool: Rc<Pool>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) counters: Arc<WorkerCounters>,
-    /// As many permits as signatures may be made at once, in the whole process.
-    pub(super) signers: Arc<Semaphore>,
+    pub(super) signing: Rc<Signing>,
     pub(super) relays: Vec<Relay>,
     /// The `Via` of passed requests, and the name in it.
     pub(super) via: HeaderValue,
@@ -54,7 +54,7 @@ pub(super) struct Equipment {
     pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) refresher: Arc<Refresher>,
     pub(super) counters: Arc<WorkerCounters>,
-    pub(super) signers: Arc<Semaphore>,
+    pub(super) signers: Arc<Signers>,
     /// As many permits as TLS handshakes may go on at once, in the whole process.
     pub(super) handshakes: Arc<Semaphore>,
     /// As many permits as connections may be served at once, in the whole process.
@@ -64,17 +64,23 @@ pub(super) struct Equipment {
 
 impl Worker {
     pub(super) fn new(equipment: &Equipment) -> Self {
-        let (deadlines, trace_ids) = (Deadlines::new(), Rc::new(TraceIds::new()));
-        Self::of(equipment, deadlines, trace_ids)
+        let (deadlines, signing) = (Deadlines::new(), Signing::new(&equipment.signers));
+        Self::of(equipment, deadlines, signing, Rc::new(TraceIds::new()))
     }
 
     /// The same worker with the settings that `equipment` holds now.
     fn renewed(&self, equipment: &Equipment) -> Self {
-        Self::of(equipment, Rc::clone(&self.deadlines), Rc::clone(&self.trace_ids))
+        let (deadlines, signing) = (Rc::clone(&self.deadlines), Rc::clone(&self.signing));
+        Self::of(equipment, deadlines, signing, Rc::clone(&self.trace_ids))
     }
 
-    fn of(equipment: &Equipment, deadlines: Rc<Deadlines>, trace_ids: Rc<TraceIds>) -> Self {
-        let Equipment { settings, refresher, counters, signers, handshakes, .. } = equipment;
+    fn of(
+        equipment: &Equipment,
+        deadlines: Rc<Deadlines>,
+        signing: Rc<Signing>,
+        trace_ids: Rc<TraceIds>,
+    ) -> Self {
+        let Equipment { settings, refresher, counters, handshakes, .. } = equipment;
         let settings = settings.borrow();
         Self {
             pool: Pool::new(&settings, &deadlines, counters),
@@ -84,7 +90,7 @@ impl Worker {
             config: Arc::clone(&settings.config),
             refresher: Arc::clone(refresher),
             counters: Arc::clone(counters),
-            signers: Arc::clone(signers),
+            signing,
             relays: settings.relays.clone(),
             tls: settings.tls.clone(),
             handshakes: Arc::clone(handshakes),
@@ -111,8 +117,8 @@ impl Current {
 pub(super) fn run(listener: Listener, equipment: Equipment) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // For signatures, of which the semaphore allows as many at once as there are cores, and look-ups of names.
-        .max_blocking_threads(equipment.settings.borrow().config.server.workers.get() + 2)
+        // For look-ups of names.
+        .max_blocking_threads(4)
         .build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         let listener = listener.into_accepting()?;
@@ -134,6 +140,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     let mut told_full: Option<Instant> = None;
     let (mut unready, mut is_unready) = (draining.clone(), false);
     let deadlines = tokio::task::spawn_local(Rc::clone(&current.get().deadlines).run());
+    let signing = tokio::task::spawn_local(Rc::clone(&current.get().signing).run());
     loop {
         tokio::select! {
             biased;
@@ -190,6 +197,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
         }
     }
     deadlines.abort();
+    signing.abort();
 }
 
 async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermit) {

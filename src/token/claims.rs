@@ -1,7 +1,6 @@
 //! The claims that decide whether a token may be vouched for (OpenID Connect Core §2, RFC 7519 §4.1).
 
 use super::kind::TokenKind;
-use crate::jose::CompactJws;
 use crate::json::{Document, Kind, Limits, Value};
 use std::borrow::Cow;
 
@@ -47,15 +46,6 @@ impl Claims {
             is_bound: root.get("cnf").is_some(),
         })
     }
-}
-
-/// When a token ends, in seconds since 1970, as it says itself; nothing is verified.
-pub fn expiry_of(token: &str) -> Option<i64> {
-    let jws = CompactJws::parse(token).ok()?;
-    let document = Document::parse_bytes(jws.payload(), Limits::TOKEN).ok()?;
-    let expires = numeric_date(document.root().get("exp")?).ok()?;
-    // A cast of a float saturates.
-    Some(expires as i64)
 }
 
 /// `aud`: a string or an array of strings, at least one (RFC 7519 §4.1.3).

@@ -29,7 +29,6 @@ mod verify;
 
 pub use authorization_issuer::repair_issuer_parameter;
 pub use authorization_response::AuthorizationResponse;
-pub use claims::expiry_of;
 pub use decide::{Annotation, Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
 pub use examine::{Examined, examine};
 pub use jwt_response::JwtResponse;

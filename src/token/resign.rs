@@ -67,6 +67,7 @@ pub struct Unsigned {
     key: Arc<BridgeKey>,
     signing_input: String,
     carried: bool,
+    expires: Option<i64>,
 }
 
 /// The signature could not be made.
@@ -89,6 +90,7 @@ impl Unsigned {
             key: Arc::clone(key),
             signing_input: format!("{header}.{payload}"),
             carried: has_carrier,
+            expires: token.expires(),
         }
     }
 
@@ -100,6 +102,11 @@ impl Unsigned {
     /// The `kid` that the token will have.
     pub fn kid(&self) -> &str {
         &self.key.kid
+    }
+
+    /// When the token ends, in seconds since 1970, as it says itself.
+    pub fn expires(&self) -> Option<i64> {
+        self.expires
     }
 
     /// Signs. With RSA this takes up to a millisecond of one core: not to be called on an event loop.

@@ -56,6 +56,15 @@ impl<'t> TokenResponse<'t> {
         Ok(Self { document })
     }
 
+    /// True if there is an access token or an ID token in it: it is no error, and no other document.
+    pub fn has_token(&self) -> bool {
+        let member = |name: &str| self.document.root().get(name);
+        ["access_token", "id_token"]
+            .into_iter()
+            .filter_map(member)
+            .any(|token| token.kind() == Kind::String)
+    }
+
     /// The member `id_token`, if it is a string.
     pub fn id_token(&self) -> Option<UpstreamToken<'_>> {
         let text = |member: &str| self.document.root().get_str(member);

@@ -81,6 +81,7 @@ pub struct VerifiedToken<'t> {
     new_inside: bool,
     der: bool,
     typ: Option<&'static str>,
+    expires: Option<i64>,
 }
 
 /// Why a token could not be verified, or must not be touched.
@@ -165,7 +166,7 @@ impl Trust {
             None => None,
         };
         if kind != TokenKind::IdToken {
-            self.check_claims(kind, signer, jws.payload(), now)?;
+            let expires = self.check_claims(kind, signer, jws.payload(), now)?;
             let claims = inside::replace(jws.payload(), token.inside());
             let new_inside = claims.is_some();
             return Ok(VerifiedToken {
@@ -176,6 +177,7 @@ impl Trust {
                 new_inside,
                 der,
                 typ,
+                expires,
             });
         }
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
@@ -189,9 +191,9 @@ impl Trust {
             .map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());
         let rehashed = beside.rehash(&mut repaired, signer.hash());
-        self.check_claims(kind, signer, repaired.text.as_bytes(), now)?;
+        let expires = self.check_claims(kind, signer, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
-        Ok(VerifiedToken { signer, jws, claims, rehashed, new_inside: false, der, typ })
+        Ok(VerifiedToken { signer, jws, claims, rehashed, new_inside: false, der, typ, expires })
     }
 
     /// What verifies `jws`, and whether its signature is in the form of DER.
@@ -262,13 +264,14 @@ impl Trust {
         }
     }
 
+    /// Judges the claims; returns when the token ends, as it says itself.
     fn check_claims(
         &self,
         kind: TokenKind,
         signer: Signer<'_>,
         payload: &[u8],
         now: i64,
-    ) -> Result<(), Unverified> {
+    ) -> Result<Option<i64>, Unverified> {
         let claims = Claims::read(payload, kind).map_err(|_| Unverified::Claims)?;
         if claims.has_carrier {
             return Err(Unverified::Carrier);
@@ -297,7 +300,8 @@ impl Trust {
         if claims.not_before.into_iter().chain(claims.issued_at).any(|start| start > now + skew) {
             return Err(Unverified::NotYet);
         }
-        Ok(())
+        // A cast of a float saturates.
+        Ok(claims.expires.map(|expires| expires as i64))
     }
 }
 
@@ -341,6 +345,11 @@ impl<'t> VerifiedToken<'t> {
     /// True if its `at_hash` is another one now, since the access token beside it is.
     pub(super) fn is_rehashed(&self) -> bool {
         self.rehashed
+    }
+
+    /// When it ends, in seconds since 1970, as it says itself.
+    pub(super) fn expires(&self) -> Option<i64> {
+        self.expires
     }
 
     /// What its header must say for `typ`; `None` if that stays.

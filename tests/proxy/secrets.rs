@@ -61,7 +61,7 @@ fn assert_no_token_is_seen(format: &str) {
     }
     let seen = outputs(&process) + &errors;
     assert!(
-        seen.contains("re-signed") && seen.contains("kidstamp_tokens_total"),
+        seen.contains("resigned") && seen.contains("kidstamp_tokens_total"),
         "or else this proves nothing"
     );
     assert!(!seen.contains("CANARY"), "{seen}");

@@ -1,7 +1,7 @@
 //! The token endpoint: an ID token that relying parties could not verify is signed anew.
 
 use crate::tokens::{self, PLAIN, claims};
-use crate::{Answer, Gate, Key, Sidecar, Upstream};
+use crate::{Answer, Gate, Key, Process, Sidecar, Upstream};
 use std::thread;
 
 const LOGIN: &str = "grant_type=authorization_code&code=abc";
@@ -24,6 +24,36 @@ fn a_token_without_kid_is_signed_anew_and_can_be_turned_back() {
         "or else this would prove nothing"
     );
     assert_eq!(sidecar.resigned("kid_missing"), 1);
+}
+
+/// One line a request: what was done, why, and with which key.
+#[test]
+fn the_log_says_which_key_signed_and_why() {
+    let upstream = Upstream::start();
+    upstream.issue(&tokens::id_token());
+    let settings = "server.log_format = \"json\"\nserver.log_requests = true";
+    let (file, _folder) = Sidecar::before(&upstream).with(settings).write();
+    let process = Process::start(&["serve", "--config", file.to_str().unwrap()]);
+    process.await_ready();
+    process.client().post_form("/token", LOGIN);
+    process.client().get("/x");
+    process.terminate();
+    let (_, log) = process.ended();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &serde_json::Value| line["target"] == "kidstamp::request")
+        .collect();
+    let [token, other] = &lines[..] else { panic!("two requests: {log}") };
+    assert_eq!(token["endpoint"], "token");
+    assert_eq!(token["decision"], "resigned");
+    assert_eq!(token["reason"], "kid_missing");
+    assert_eq!(token["kid"], Key::bridge().thumbprint());
+    assert_eq!(other["endpoint"], "other");
+    for member in ["decision", "reason", "kid"] {
+        assert_eq!(other[member], serde_json::Value::Null, "{member}");
+    }
+    assert_eq!(log.matches(&Key::bridge().thumbprint()).count(), 1, "no line of its own: {log}");
 }
 
 #[test]
