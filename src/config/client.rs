@@ -15,6 +15,7 @@ use super::section::{self, Whose};
 use super::value;
 use crate::jose::Alg;
 use crate::rules::Setting;
+use crate::token::Mode;
 
 /// `[rules]` as they were written.
 pub(super) type ReadRules = BTreeMap<String, Given<Setting>>;
@@ -64,8 +65,11 @@ fn read(
     alg_needs_secret(&mut keys, &secret_file, &alg);
     let domains = keys.optional("verified_email_domains", None, value::domains);
     warn_of_domains(&mut keys, &domains);
+    let restore_nonce = keys.setting("restore_nonce", None, false, value::boolean);
+    warn_of_nonces(&mut keys, &restore_nonce);
     let tokens = section::tokens(keys.child("tokens"), inherited, "as in [tokens]");
     let own_rules = section::rules(keys.child("rules"), known_rules, Whose::Client);
+    needs_signature(&mut keys, &tokens, &domains, &restore_nonce);
     let id = keys.required("id", id, &at);
     keys.close();
     let mut merged = settings(rules);
@@ -75,6 +79,7 @@ fn read(
         issuer: issuer?.map(|given| given.value),
         secret_file: secret_file?.map(|given| given.value),
         alg: alg?.map(|given| given.value),
+        restore_nonce: restore_nonce?.value,
         verified_email_domains: domains?.map(|given| given.value).unwrap_or_default(),
         tokens: tokens?,
         rules: merged,
@@ -91,6 +96,39 @@ fn warn_of_domains(keys: &mut Section<'_, '_>, domains: &Optional<Vec<String>>) 
             domains.value.join(" and ")
         );
         keys.reader.warn(&domains.source, message);
+    }
+}
+
+/// What changes claims needs a new signature.
+fn needs_signature(
+    keys: &mut Section<'_, '_>,
+    tokens: &Result<Tokens, Reported>,
+    domains: &Optional<Vec<String>>,
+    restore_nonce: &Result<Given<bool>, Reported>,
+) {
+    let Ok(tokens) = tokens else { return };
+    if matches!(tokens.modes.id_token, Mode::Auto | Mode::Resign) {
+        return;
+    }
+    let domains = domains.as_ref().ok().and_then(Option::as_ref).map(|given| &given.source);
+    let nonce = restore_nonce.as_ref().ok().filter(|given| given.value).map(|given| &given.source);
+    for (key, at) in [("verified_email_domains", domains), ("restore_nonce", nonce)] {
+        if let Some(at) = at {
+            let message = format!(
+                "client.{key} changes claims, and id_token is neither \"auto\" nor \"resign\" for this client; take \
+                 one of the two out"
+            );
+            keys.reader.problems.conflict(at, message);
+        }
+    }
+}
+
+/// A check of the relying party's rests on kidstamp then.
+fn warn_of_nonces(keys: &mut Section<'_, '_>, restore: &Result<Given<bool>, Reported>) {
+    if let Ok(Given { value: true, source }) = restore {
+        let message = "client.restore_nonce = true: the RP takes kidstamp's word for which login a code is of, and logins \
+                       are remembered in memory; see claims/nonce-missing in docs/rules.md";
+        keys.reader.warn(source, message);
     }
 }
 

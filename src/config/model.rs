@@ -234,6 +234,10 @@ pub struct Limits {
     pub upstream_requests: usize,
     /// Requests that may wait for that.
     pub upstream_queue: usize,
+    /// Logins that are remembered at a time, for clients with `restore_nonce`.
+    pub logins: usize,
+    /// How long each is remembered.
+    pub login_lifetime: Duration,
 }
 
 /// `[upstream]`
@@ -503,6 +507,8 @@ pub struct Client {
     pub alg: Option<Alg>,
     /// The domains whose e-mail addresses count as verified though the provider says nothing of it; in lower case.
     pub verified_email_domains: Vec<String>,
+    /// Whether its ID tokens get the nonce of their authorization request, where the provider loses it.
+    pub restore_nonce: bool,
     /// `[client.tokens]`, with `[tokens]` for what is not said there.
     pub tokens: Tokens,
     /// `[client.rules]`, with `[rules]` for what is not said there.

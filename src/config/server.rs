@@ -161,6 +161,9 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         keys.setting("idle_upstream_connections", None, 64, value::integer(0..=65_535));
     let upstream_requests =
         keys.setting("upstream_requests", None, 1_024, value::integer(1..=1_000_000));
+    let logins = keys.setting("logins", None, 10_000, value::integer(1..=1_000_000));
+    let login_lifetime =
+        keys.setting("login_lifetime", None, ten_minutes, value::duration(second..=hour));
     let upstream_queue = keys.setting("upstream_queue", None, 1_024, value::integer(0..=1_000_000));
     keys.close();
     Ok(Limits {
@@ -181,5 +184,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
         idle_upstream_connections: idle_upstream_connections?.value,
         upstream_requests: upstream_requests?.value,
         upstream_queue: upstream_queue?.value,
+        logins: logins?.value,
+        login_lifetime: login_lifetime?.value,
     })
 }

@@ -128,7 +128,8 @@ fn every_key_is_read() {
     assert_eq!(client.rules["claims/audience-string"], Setting::Off);
     assert_eq!(client.rules["claims/audience-array"], Setting::Repair);
     assert_eq!(client.rules["jwks/kid-missing"], Setting::Warn);
-    assert_eq!(config.warnings.len(), 4, "{:?}", config.warnings);
+    assert!(client.restore_nonce);
+    assert_eq!(config.warnings.len(), 5, "{:?}", config.warnings);
 }
 
 #[test]
@@ -223,7 +224,8 @@ fn warnings_name_their_place() {
     let text = "[upstream]\nurl = \"http://10.0.0.7\"\nallow_plaintext = true\n\
         [[issuer]]\nissuer = \"http://idp.test/a\"\nephemeral_key = true\n\
         [jwks]\npublish_compromised = true\n[tokens]\ncarrier = false\n\
-        [[client]]\nid = \"crm\"\nverified_email_domains = [\"example.com\", \"example.org\"]\n";
+        [[client]]\nid = \"crm\"\nrestore_nonce = true\n\
+        verified_email_domains = [\"example.com\", \"example.org\"]\n";
     let config = from_text(text, &Overrides::default()).unwrap();
     insta::assert_snapshot!(config.warnings.join("\n"));
     let circle = "[upstream]\nurl = \"https://idp.test\"\n[[issuer]]\n\

@@ -2,9 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// Who asks, and how; nobody has checked it, so it decides nothing but how that one's own response is repaired.
@@ -14,6 +16,17 @@ pub(super) struct Asked {
     names: Vec<String>,
     /// The request has a proof of possession (RFC 9449 §4).
     pub(super) has_proof: bool,
+    form: Form,
+}
+
+/// The form of the request, which is full of secrets.
+#[derive(Default)]
+struct Form(Bytes);
+
+impl fmt::Debug for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Form(..)")
+    }
 }
 
 impl Asked {
@@ -21,25 +34,48 @@ impl Asked {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let credentials = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let names = credentials.and_then(of_basic).unwrap_or_default();
-        Self { names, has_proof: headers.contains_key(HeaderName::from_static("dpop")) }
+        let form = Form::default();
+        Self { names, form, has_proof: headers.contains_key(HeaderName::from_static("dpop")) }
     }
 
     /// That client, as the configuration has it.
     pub(super) fn by(client: &str) -> Self {
-        Self { names: vec![client.to_owned()], has_proof: false }
+        Self { names: vec![client.to_owned()], ..Self::default() }
     }
 
     /// What its form adds: `client_id` (RFC 6749 §2.3.1).
-    pub(super) fn learn_from_form(&mut self, form: &[u8]) {
-        let mut fields = form.split(|byte| *byte == b'&');
-        let named = fields.find_map(|field| field.strip_prefix(b"client_id="));
-        self.names.extend(named.and_then(decoded));
+    pub(super) fn learn_from_form(&mut self, form: &Bytes) {
+        self.names.extend(fields(form, "client_id").next().and_then(decoded));
+        self.form = Form(form.clone());
+    }
+
+    /// True unless it says that it is somebody else.
+    pub(super) fn may_be(&self, client: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| name == client)
+    }
+
+    /// The code that it wants exchanged (RFC 6749 §4.1.3), if there is just one.
+    pub(super) fn code(&self) -> Option<String> {
+        only_field(&self.form.0, "code")
     }
 
     /// The client, if it is one that `is_known`.
     pub(super) fn client(&self, is_known: impl Fn(&str) -> bool) -> Option<&str> {
         self.names.iter().map(String::as_str).find(|name| is_known(name))
     }
+}
+
+/// The values of the fields of a form that have that name.
+fn fields<'f>(form: &'f [u8], name: &'static str) -> impl Iterator<Item = &'f [u8]> {
+    let fields = form.split(|byte| *byte == b'&');
+    fields.filter_map(|field| field.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// The value of a field of a form that stands there once.
+fn only_field(form: &[u8], name: &'static str) -> Option<String> {
+    let mut fields = fields(form, name);
+    let (only, None) = (fields.next()?, fields.next()) else { return None };
+    decoded(only)
 }
 
 /// The user of Basic credentials: encoded as a form's value (RFC 6749 §2.3.1), or plain, as many a client has it.
@@ -75,7 +111,7 @@ mod tests {
             headers.insert(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
         }
         let mut asked = Asked::of(&headers);
-        asked.learn_from_form(form.as_bytes());
+        asked.learn_from_form(&Bytes::copy_from_slice(form.as_bytes()));
         asked
     }
 

@@ -7,10 +7,13 @@
 
 use super::asked::Asked;
 use super::body::Body;
+use super::nonces::{self, Asking};
 use super::rewrite;
 use super::vouch::{Treated, Vouched, passed, vouch};
 use super::worker::Worker;
-use crate::token::{AuthorizationResponse, TokenKind, UpstreamToken, repair_issuer_parameter};
+use crate::token::{
+    AuthorizationCode, AuthorizationResponse, TokenKind, UpstreamToken, repair_issuer_parameter,
+};
 use crate::upstream::{Endpoint, Route, Site};
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
@@ -22,6 +25,10 @@ pub(super) struct Expected {
     issuer: Option<usize>,
     /// A page may bring tokens.
     pub(super) page: bool,
+    /// A login of a client whose nonces are remembered.
+    asking: Option<Asking>,
+    /// The way of codes is followed.
+    follows: bool,
 }
 
 impl Expected {
@@ -35,7 +42,9 @@ impl Expected {
         Some(Self {
             target: request.uri().clone(),
             issuer: route.map(|route| route.issuer),
-            page: page && site.has_front_channel,
+            page: page && (site.has_front_channel || site.restores_nonces),
+            asking: site.restores_nonces.then(|| Asking::of(route, request.uri())).flatten(),
+            follows: site.restores_nonces,
         })
     }
 
@@ -44,6 +53,13 @@ impl Expected {
         let token = response.tokens().find(|token| token.kind() != TokenKind::AccessToken);
         let claimed = || token.and_then(UpstreamToken::claimed_issuer);
         self.issuer.or_else(|| site.issuer_named(claimed))
+    }
+
+    /// Remembers the code of a response, or that none has come yet.
+    fn follow(&self, worker: &Worker, code: impl FnOnce() -> Option<AuthorizationCode>) {
+        if self.follows {
+            nonces::follow(worker, self.asking.as_ref(), code());
+        }
     }
 
     fn query(&self) -> &str {
@@ -63,6 +79,7 @@ pub(super) async fn treat(
     } else if expected.page && response.status() == StatusCode::OK {
         treat_page(worker, site, expected, response).await
     } else {
+        expected.follow(worker, || None);
         Ok((response, None))
     }
 }
@@ -79,6 +96,9 @@ async fn treat_redirect(
         return Ok((response, None));
     };
     let mut location = location.clone();
+    expected.follow(worker, || {
+        AuthorizationCode::in_location(location.to_str().ok()?, expected.query())
+    });
     if let Some(new) = with_issuer(site, expected, &location) {
         location = new;
         response.headers_mut().insert(LOCATION, location.clone());
@@ -130,6 +150,7 @@ async fn treat_page(
 ) -> Treated {
     let media_type = rewrite::media_type(response.headers());
     if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
+        expected.follow(worker, || None);
         return Ok((response, None));
     }
     let (mut parts, html) = match rewrite::read(worker, response).await {
@@ -144,6 +165,7 @@ async fn treat_page(
         // Too long for a form that posts itself, or broken off.
         Err((response, _)) => return Ok((response, None)),
     };
+    expected.follow(worker, || AuthorizationCode::in_page(&html, expected.query()));
     let Some(page) = AuthorizationResponse::from_page(&html, expected.query()) else {
         return Ok((Response::from_parts(parts, Body::Full(html)), None));
     };
@@ -168,7 +190,7 @@ async fn judge(
     match expected.issuer(site, response) {
         Some(issuer) => {
             let mut asked = Asked::default();
-            asked.learn_from_form(expected.query().as_bytes());
+            asked.learn_from_form(&Bytes::copy_from_slice(expected.query().as_bytes()));
             vouch(worker, issuer, &asked, response.tokens()).await
         }
         None => Vouched::of_nobody(worker, response.tokens().map(UpstreamToken::kind)),

@@ -4,7 +4,7 @@ use super::asked::Asked;
 use super::body::Body;
 use super::vouch::{Treated, passed, unseen, vouch};
 use super::worker::Worker;
-use super::{repair_token_response, rewrite};
+use super::{nonces, repair_token_response, rewrite};
 use crate::token::{TokenKind, TokenResponse};
 use crate::upstream::Route;
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pub(super) async fn treat(
     if id_token.is_none() {
         passed(worker, TokenKind::IdToken, "no_id_token");
     }
+    let id_token = id_token
+        .map(|token| nonces::restore(worker, route.issuer, &snapshot.treatments, asked, token));
     let tokens = access_token.iter().chain(&id_token);
     let vouched = vouch(worker, route.issuer, asked, tokens).await;
     vouched.check()?;

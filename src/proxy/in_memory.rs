@@ -66,6 +66,7 @@ impl Proxy {
             signers: Signers::new(1),
             handshakes: Arc::new(Semaphore::new(1)),
             seats: Arc::new(Semaphore::new(1)),
+            nonces: Arc::default(),
             draining: Drain::new().subscribe(),
             refresher,
         };

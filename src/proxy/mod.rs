@@ -27,6 +27,7 @@ pub mod in_memory;
 mod judge;
 mod listener;
 mod logout_relay;
+mod nonces;
 mod pool;
 mod proxy_protocol;
 mod reload;

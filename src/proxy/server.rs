@@ -2,6 +2,7 @@
 
 use super::drain::{Drain, Phase};
 use super::listener::{self, Inherited, Listener, SocketFile};
+use super::nonces::NonceMemory;
 use super::reload::Replacement;
 use super::settings::{Settings, SettingsError};
 use super::signing::Signers;
@@ -139,6 +140,7 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
     let counters = Arc::new(Counters::new(config.server.workers.get()));
     let upstream = Background::prepare(&config, &settings.connector, &refresher)?;
     let signers = Signers::new(config.server.workers.get());
+    let nonces = Arc::new(NonceMemory::default());
     let handshakes = Arc::new(Semaphore::new(config.server.limits.handshakes));
     let seats = Arc::new(Semaphore::new(config.server.limits.connections));
 
@@ -201,6 +203,7 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
             signers: Arc::clone(&signers),
             handshakes: Arc::clone(&handshakes),
             seats: Arc::clone(&seats),
+            nonces: Arc::clone(&nonces),
             draining: running.drain.subscribe(),
         };
         let thread = spawn(&format!("worker-{index}"), move || {

@@ -5,6 +5,7 @@ use super::deadline::Deadlines;
 use super::drain::Draining;
 use super::listener::{Accepting, Listener, accept, accept_at_once};
 use super::logout_relay::Relay;
+use super::nonces::NonceMemory;
 use super::pool::Pool;
 use super::settings::Settings;
 use super::signing::{Signers, Signing};
@@ -44,6 +45,8 @@ pub(super) struct Worker {
     /// As many permits as TLS handshakes may go on at once, in the whole process.
     pub(super) handshakes: Arc<Semaphore>,
     pub(super) trace_ids: Rc<TraceIds>,
+    /// What all workers know of the logins under way.
+    pub(super) nonces: Arc<NonceMemory>,
 }
 
 /// What a worker answers by at the moment: another one after each new configuration. What is under way keeps its own.
@@ -59,6 +62,7 @@ pub(super) struct Equipment {
     pub(super) handshakes: Arc<Semaphore>,
     /// As many permits as connections may be served at once, in the whole process.
     pub(super) seats: Arc<Semaphore>,
+    pub(super) nonces: Arc<NonceMemory>,
     pub(super) draining: Draining,
 }
 
@@ -95,6 +99,7 @@ impl Worker {
             tls: settings.tls.clone(),
             handshakes: Arc::clone(handshakes),
             trace_ids,
+            nonces: Arc::clone(&equipment.nonces),
         }
     }
 }

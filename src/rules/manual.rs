@@ -22,6 +22,7 @@ const FILES: &[&str] = &[
     include_str!("claims/hash_wrong.rs"),
     include_str!("claims/issued_at_missing.rs"),
     include_str!("claims/issuer_alias.rs"),
+    include_str!("claims/nonce_missing.rs"),
     include_str!("claims/null_claim.rs"),
     include_str!("claims/signature_der.rs"),
     include_str!("claims/type_odd.rs"),

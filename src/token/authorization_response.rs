@@ -132,6 +132,7 @@ fn beside<'t>(parameters: &[Parameter<'t>]) -> Beside<'t> {
         code: only("code"),
         state: only("state"),
         new_access_token: None,
+        nonce: None,
     }
 }
 
@@ -169,8 +170,15 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(decoded))
 }
 
+/// The value of the parameter of that name; what stands twice says nothing.
+pub(super) fn only<'p>(parameters: &'p [Parameter<'_>], name: &str) -> Option<&'p str> {
+    let mut named = parameters.iter().filter(|parameter| parameter.name == name);
+    let (only, None) = (named.next()?, named.next()) else { return None };
+    Some(&only.value)
+}
+
 /// True if `token` stands in the query of the request, also where it was encoded more than once.
-fn stood_in(request_query: &str, token: &str) -> bool {
+pub(super) fn stood_in(request_query: &str, token: &str) -> bool {
     /// A redirect URI within a request object's query, and one more for good measure.
     const LAYERS: usize = 4;
     let mut query = Cow::Borrowed(request_query.as_bytes());

@@ -6,8 +6,9 @@ use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, CompactJws, JwsError, Kid, PublicKey, VerificationKey, thumbprint};
 use crate::json::{Document, Limits, Value};
+use crate::rules::claims::{self, Surroundings};
 use crate::rules::jwks::{KnownKey, RepairedSet};
-use crate::rules::{Effect, Finding, Settings, claims};
+use crate::rules::{Effect, Finding, Settings};
 
 /// What came of looking at a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,9 @@ pub fn examine(
     examined.findings.extend(odd.map(|odd| odd.finding));
     let payload = std::str::from_utf8(jws.payload()).unwrap_or_default();
     let hashes = jws.header().alg.map(|alg| token.beside().hashes(alg.hash())).unwrap_or_default();
-    if let Ok(claims) = claims::repair_beside(payload, options, &hashes, now) {
+    // Nobody remembers its login here.
+    let surroundings = Surroundings { hashes: &hashes, nonce: None };
+    if let Ok(claims) = claims::repair_beside(payload, options, surroundings, now) {
         examined.findings.extend(claims.findings);
     }
     Ok(examined)

@@ -4,13 +4,14 @@
 //! They tie the parts of a response together. The access token is the one part that kidstamp may change, and its hash
 //! follows it; a hash that was not right before is none that could follow, and stays.
 
+use super::nonces::Nonce;
 use crate::jose::Hash;
 use crate::json::{self, Document, Edits, Limits};
 use crate::rules::claims::Hashes;
 use crate::rules::{Repaired, Step};
 use std::borrow::Cow;
 
-/// What stands beside an ID token in its response. Never what a request brought.
+/// What stands beside an ID token in its response, and what is remembered of its login.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Beside<'t> {
     pub(super) access_token: Option<Cow<'t, str>>,
@@ -18,6 +19,8 @@ pub(super) struct Beside<'t> {
     pub(super) state: Option<Cow<'t, str>>,
     /// What the access token becomes, if it is signed anew.
     pub(super) new_access_token: Option<String>,
+    /// The nonce of its authorization request, where the configuration wants it restored.
+    pub(super) nonce: Option<Nonce>,
 }
 
 impl Beside<'_> {

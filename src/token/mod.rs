@@ -8,6 +8,7 @@
 //! The one exception is the [`LogoutRequest`], which the provider sends by itself: what comes of it goes to one
 //! configured relying party, and never back to whoever sent it.
 
+mod authorization_code;
 mod authorization_issuer;
 mod authorization_response;
 mod claims;
@@ -20,6 +21,7 @@ mod inside;
 mod jwt_response;
 mod kind;
 mod logout_request;
+mod nonces;
 mod resign;
 mod response;
 mod restore;
@@ -27,6 +29,7 @@ mod restore_body;
 mod undo;
 mod verify;
 
+pub use authorization_code::AuthorizationCode;
 pub use authorization_issuer::repair_issuer_parameter;
 pub use authorization_response::AuthorizationResponse;
 pub use decide::{Annotation, Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
@@ -34,6 +37,7 @@ pub use examine::{Examined, examine};
 pub use jwt_response::JwtResponse;
 pub use kind::{Modes, TokenKind};
 pub use logout_request::LogoutRequest;
+pub use nonces::{AuthorizationRequest, Login, MemoryBounds, Nonce, Nonces, Remembered};
 pub use resign::{BridgeKey, CARRIER, ResignError, Unsigned};
 pub use response::{TokenResponse, UnreadableResponse, UpstreamToken};
 pub use restore::{Place, restore, restore_authorization, restore_fields};

@@ -2,6 +2,7 @@
 
 use super::hashes::Beside;
 use super::kind::TokenKind;
+use super::nonces::Nonce;
 use crate::jose::CompactJws;
 use crate::json::{self, Document, Edits, Kind, Limits, ParseError};
 use std::borrow::Cow;
@@ -73,6 +74,7 @@ impl<'t> TokenResponse<'t> {
             code: text("code"),
             state: text("state"),
             new_access_token: None,
+            nonce: None,
         };
         self.token("id_token", TokenKind::IdToken).map(|token| token.with(beside))
     }
@@ -116,6 +118,12 @@ impl<'t> UpstreamToken<'t> {
     /// The same, with what stands beside it.
     pub(super) fn with(self, beside: Beside<'t>) -> Self {
         Self { beside, ..self }
+    }
+
+    /// The same, with the nonce of its login.
+    pub fn with_nonce(mut self, nonce: Nonce) -> Self {
+        self.beside.nonce = Some(nonce);
+        self
     }
 
     /// What stands beside it in its response.
@@ -175,10 +183,19 @@ impl<'t> UpstreamToken<'t> {
     /// True if it holds the hash of the access token beside it (OpenID Connect Core §3.1.3.6), which must then
     /// stay the same, or be hashed anew.
     pub fn has_at_hash(&self) -> bool {
+        self.has_claim("at_hash")
+    }
+
+    /// True if it holds a nonce, which nobody has checked.
+    pub fn has_nonce(&self) -> bool {
+        self.has_claim("nonce")
+    }
+
+    fn has_claim(&self, name: &str) -> bool {
         let payload = CompactJws::parse(&self.text).map(|jws| jws.payload().to_vec());
         payload.is_ok_and(|payload| {
             let claims = Document::parse_bytes(&payload, Limits::TOKEN);
-            claims.is_ok_and(|claims| claims.root().get("at_hash").is_some())
+            claims.is_ok_and(|claims| claims.root().get(name).is_some())
         })
     }
 

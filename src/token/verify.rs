@@ -3,9 +3,10 @@
 use super::claims::Claims;
 use super::inside;
 use super::kind::TokenKind;
+use super::nonces::Nonce;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, ClientSecret, CompactJws, Hash, JwsError, Mac, VerificationKey};
-use crate::rules::claims::{self, Hashes, Options};
+use crate::rules::claims::{self, Hashes, Options, Surroundings};
 use crate::rules::{Effect, Finding, Repaired};
 use std::sync::Arc;
 
@@ -187,7 +188,9 @@ impl Trust {
         } else {
             Hashes::default()
         };
-        let mut repaired = claims::repair_beside(payload, &self.claims, &hashes, now)
+        let nonce = beside.nonce.as_ref().map(Nonce::as_str);
+        let surroundings = Surroundings { hashes: &hashes, nonce };
+        let mut repaired = claims::repair_beside(payload, &self.claims, surroundings, now)
             .map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());
         let rehashed = beside.rehash(&mut repaired, signer.hash());

@@ -137,6 +137,8 @@ pub struct Site {
     pub knows_all_paths: bool,
     /// True if some issuer offers responses that bring tokens through the browser.
     pub has_front_channel: bool,
+    /// True if the nonces of some client's logins are to be remembered.
+    pub restores_nonces: bool,
     /// What the provider is told of its external origin on paths of no issuer in particular.
     pub forwarding: Option<Forwarding>,
 }
@@ -193,9 +195,18 @@ impl Site {
         let mut snapshots = known.iter().filter_map(|known| known.snapshot.as_ref());
         let has_front_channel =
             snapshots.clone().any(|snapshot| snapshot.metadata.has_front_channel());
+        let restores_nonces =
+            snapshots.clone().any(|snapshot| snapshot.treatments.restore_nonces());
         let learned = snapshots.next().map(|snapshot| snapshot.forwarding.clone());
         let forwarding = configured.or(learned);
-        Self { routes, is_complete, knows_all_paths, has_front_channel, forwarding }
+        Self {
+            routes,
+            is_complete,
+            knows_all_paths,
+            has_front_channel,
+            restores_nonces,
+            forwarding,
+        }
     }
 
     /// The snapshot of the issuer at that place in the configuration.

@@ -25,6 +25,8 @@ pub struct Treatment {
     pub on_failure: OnFailure,
     /// The rules for token responses that are set to something else than their default.
     pub rules: Settings,
+    /// Whether its ID tokens get the nonce of their login, where the provider loses it.
+    pub restores_nonce: bool,
 }
 
 /// How the tokens of an issuer are treated, client by client.
@@ -101,6 +103,16 @@ impl Treatments {
         self.clients.contains_key(client)
     }
 
+    /// True if the nonces of that client's logins are to be remembered.
+    pub fn restores_nonce(&self, client: &str) -> bool {
+        self.clients.get(client).is_some_and(|treatment| treatment.restores_nonce)
+    }
+
+    /// True if those of some client are.
+    pub fn restore_nonces(&self) -> bool {
+        self.clients.values().any(|treatment| treatment.restores_nonce)
+    }
+
     /// True if no client has.
     pub fn are_the_same(&self) -> bool {
         self.clients.is_empty()
@@ -149,6 +161,7 @@ impl Common {
             modes: tokens.modes,
             on_failure: tokens.on_failure,
             rules: rules.clone(),
+            restores_nonce: config.is_some_and(|client| client.restore_nonce),
         }
     }
 }

@@ -15,6 +15,7 @@ mod jarm;
 mod jwt_responses;
 mod laundering;
 mod logout_relay;
+mod nonces;
 mod on_failure;
 mod restore;
 mod stage;

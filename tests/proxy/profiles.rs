@@ -246,3 +246,30 @@ fn an_address_is_verified_by_policy_for_one_client_alone() {
         assert_eq!(tokens::id_token_of(&log_in(&sidecar, "client_id=crm")), kept);
     }
 }
+
+/// The browser and the relying party come over connections of their own, to whichever worker takes them.
+#[test]
+fn every_worker_knows_the_logins_of_all() {
+    let upstream = provider();
+    let clients = format!("{ISSUERS}[[client]]\nid = \"crm\"\nrestore_nonce = true\n");
+    let setup = Sidecar::before(&upstream).with("server.workers = 4").with_issuers(&clients);
+    let sidecar = setup.start();
+    upstream.issue(&id_token("\"crm\"", ""));
+    for number in 0..12 {
+        let to = format!("https://rp.test/cb?code=the-code-{number}&state=s{number}");
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        upstream.on("/authorize", Answer::raw(answer));
+        let target = format!("/authorize?client_id=crm&state=s{number}&nonce=n{number}");
+        assert_eq!(sidecar.client().get(&target).header("location"), Some(to.as_str()));
+        let form = format!("client_id=crm&code=the-code-{number}");
+        let new = tokens::id_token_of(&log_in(&sidecar, &form));
+        assert!(tokens::payload_of(&new).contains(&format!("\"nonce\":\"n{number}\"")));
+        assert_eq!(tokens::verify(&new, &sidecar.jwks()), Ok(()));
+    }
+    assert_eq!(
+        sidecar.metric(
+            "kidstamp_token_findings_total{layer=\"claims\",rule=\"claims/nonce-missing\"}"
+        ),
+        12
+    );
+}

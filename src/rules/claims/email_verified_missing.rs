@@ -1,8 +1,8 @@
 //! There is no `email_verified` beside `email`, and the configuration says whose addresses the provider vouches for.
 //!
 //! Okta, Entra ID and company directories leave it out, since they make the addresses themselves. OpenID Connect Core §5.1 lets them.
-//! Applications that know people by their address refuse the login: "Missing \"email_verified\" in OIDC claim" (Kargo), "missing
-//! email_verified claim" (Dex, Coder), "email not verified" (oauth2-proxy: "email in id_token (…) isn't verified").
+//! Applications that know people by their address refuse the login: "Missing \"email_verified\" in OIDC claim" (Dex, in Kargo); so does
+//! Coder.
 //!
 //! **What is changed,** where `client.verified_email_domains` lists the domain of `email`: `email_verified` becomes `true` if it is
 //! missing or `null`, in a token whose `aud` has that client. A domain means itself and none below it; an address has one `@`, with plain ASCII before it. What the provider
@@ -59,15 +59,11 @@ fn is_at_one_of(email: &str, domains: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Options;
-    use super::super::testing::{repaired_with, silent, silent_with};
+    use super::super::testing::{for_client, repaired_with, silent, silent_with};
     use super::RULE;
 
     fn listing(domain: &str) -> Options {
-        Options {
-            client: Some("rp".to_owned()),
-            verified_email_domains: vec![domain.to_owned()],
-            ..Options::default()
-        }
+        Options { verified_email_domains: vec![domain.to_owned()], ..for_client("rp") }
     }
 
     #[test]

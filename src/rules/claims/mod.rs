@@ -19,6 +19,7 @@ mod hash_null;
 mod hash_wrong;
 mod issued_at_missing;
 mod issuer_alias;
+mod nonce_missing;
 mod null_claim;
 mod signature_der;
 mod type_odd;
@@ -29,7 +30,7 @@ use super::{Finding, Rule, Setting, Settings};
 use crate::json::{Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
-const TABLE: [Entry<Claims>; 16] = [
+const TABLE: [Entry<Claims>; 17] = [
     Entry { rule: &issuer_alias::RULE, check: issuer_alias::check },
     Entry { rule: &date_string::RULE, check: date_string::check },
     Entry { rule: &date_iso::RULE, check: date_iso::check },
@@ -39,6 +40,7 @@ const TABLE: [Entry<Claims>; 16] = [
     Entry { rule: &hash_wrong::RULE, check: hash_wrong::check },
     Entry { rule: &at_hash_missing::RULE, check: at_hash_missing::check },
     Entry { rule: &null_claim::RULE, check: null_claim::check },
+    Entry { rule: &nonce_missing::RULE, check: nonce_missing::check },
     Entry { rule: &verified_string::RULE, check: verified_string::check },
     Entry { rule: &email_verified_missing::RULE, check: email_verified_missing::check },
     Entry { rule: &groups_string::RULE, check: groups_string::check },
@@ -63,7 +65,17 @@ impl Layer for Claims {
 struct Context<'c> {
     options: &'c Options,
     hashes: &'c Hashes,
+    nonce: Option<&'c str>,
     now: i64,
+}
+
+/// What is known of a token beside its claims.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'s> {
+    /// The hashes that it must have.
+    pub hashes: &'s Hashes,
+    /// The nonce of its login, where the configuration wants it restored.
+    pub nonce: Option<&'s str>,
 }
 
 /// How an issuer's claims are to be repaired.
@@ -113,17 +125,19 @@ pub fn repair<'t>(
     options: &Options,
     now: i64,
 ) -> Result<Repaired<'t>, Unrepairable> {
-    repair_beside(text, options, &Hashes::default(), now)
+    let surroundings = Surroundings { hashes: &Hashes::default(), nonce: None };
+    repair_beside(text, options, surroundings, now)
 }
 
-/// As [`repair`], where it is known what stands beside the token.
+/// As [`repair`], where more is known of the token.
 pub fn repair_beside<'t>(
     text: &'t str,
     options: &Options,
-    hashes: &Hashes,
+    surroundings: Surroundings<'_>,
     now: i64,
 ) -> Result<Repaired<'t>, Unrepairable> {
-    let context = Context { options, hashes, now };
+    let Surroundings { hashes, nonce } = surroundings;
+    let context = Context { options, hashes, nonce, now };
     layer::repair(&TABLE, None, text, Limits::TOKEN, context, &options.settings)
 }
 

@@ -12,19 +12,19 @@ pub(super) fn repaired(rule: &'static Rule, before: &str, after: &str) {
 
 /// As [`repaired`], with options.
 pub(super) fn repaired_with(rule: &'static Rule, options: &Options, before: &str, after: &str) {
-    let context = Context { options, hashes: &Hashes::default(), now: NOW };
+    let context = Context { options, hashes: &Hashes::default(), nonce: None, now: NOW };
     Fixture { table: &TABLE, rule, context }.repaired(before, after);
 }
 
 /// As [`repaired`], beside what has those hashes.
 pub(super) fn repaired_beside(rule: &'static Rule, hashes: &Hashes, before: &str, after: &str) {
-    let context = Context { options: &Options::default(), hashes, now: NOW };
+    let context = Context { options: &Options::default(), hashes, nonce: None, now: NOW };
     Fixture { table: &TABLE, rule, context }.repaired(before, after);
 }
 
 /// As [`silent`], beside what has those hashes.
 pub(super) fn silent_beside(rule: &'static Rule, hashes: &Hashes, text: &str) {
-    let context = Context { options: &Options::default(), hashes, now: NOW };
+    let context = Context { options: &Options::default(), hashes, nonce: None, now: NOW };
     Fixture { table: &TABLE, rule, context }.silent(text);
 }
 
@@ -35,6 +35,11 @@ pub(super) fn silent(rule: &'static Rule, text: &str) {
 
 /// As [`silent`], with options.
 pub(super) fn silent_with(rule: &'static Rule, options: &Options, text: &str) {
-    let context = Context { options, hashes: &Hashes::default(), now: NOW };
+    let context = Context { options, hashes: &Hashes::default(), nonce: None, now: NOW };
     Fixture { table: &TABLE, rule, context }.silent(text);
+}
+
+/// Those of one client.
+pub(super) fn for_client(client: &str) -> Options {
+    Options { client: Some(client.to_owned()), ..Options::default() }
 }
