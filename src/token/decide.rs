@@ -116,7 +116,7 @@ pub enum ResignReason {
     Mac,
     /// Its ECDSA signature is in the form of DER.
     SignatureForm,
-    /// Its claims, or its `typ`, were repaired.
+    /// Its claims, its `typ`, or what else stands in its header, were repaired.
     Claims,
 }
 
@@ -270,7 +270,9 @@ fn reason_to_resign(token: &VerifiedToken<'_>, key: &TrustedKey) -> Option<Resig
         Kid::Text(_) if token.has_new_inside() => Some(ResignReason::Inside),
         Kid::Text(_) if token.is_rehashed() => Some(ResignReason::Hash),
         Kid::Text(_) => {
-            let repaired = token.repaired_claims().is_some() || token.repaired_type().is_some();
+            let repaired = token.repaired_claims().is_some()
+                || token.repaired_type().is_some()
+                || !token.dropped_members().is_empty();
             repaired.then_some(ResignReason::Claims)
         }
     }

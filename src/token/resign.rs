@@ -132,14 +132,17 @@ fn new_header(token: &VerifiedToken<'_>, key: &BridgeKey) -> String {
     let root = document.root();
     let mut edits = Edits::default();
     root.members()
-        .filter(|member| KEY_POINTERS.contains(&&*member.name()))
+        .filter(|member| {
+            let name = &*member.name();
+            KEY_POINTERS.contains(&name) || token.dropped_members().iter().any(|each| each == name)
+        })
         .for_each(|member| edits.remove(root, member));
     edits.set_member(root, "kid", &json::quote(kid));
     if let Some(member) = root.get("alg").filter(|member| !member.is_str(alg)) {
         edits.replace(member, json::quote(alg));
     }
-    if let Some((typ, member)) = token.repaired_type().zip(root.get("typ")) {
-        edits.replace(member, json::quote(typ));
+    if let Some(typ) = token.repaired_type() {
+        edits.set_member(root, "typ", &json::quote(typ));
     }
     json::apply(text, &edits.splices(&document)).unwrap_or_else(|_| text.to_owned())
 }

@@ -83,6 +83,7 @@ pub struct VerifiedToken<'t> {
     der: bool,
     typ: Option<&'static str>,
     expires: Option<i64>,
+    dropped: Vec<String>,
 }
 
 /// Why a token could not be verified, or must not be touched.
@@ -179,8 +180,12 @@ impl Trust {
                 der,
                 typ,
                 expires,
+                dropped: Vec::new(),
             });
         }
+        let header = claims::repair_header(jws.header_json(), &self.claims.settings);
+        findings.extend(header.findings);
+        let (typ, dropped) = (typ.or(header.typ), header.dropped);
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;
         let beside = token.beside();
         let hashes = if self.claims.want_hashes() {
@@ -196,7 +201,17 @@ impl Trust {
         let rehashed = beside.rehash(&mut repaired, signer.hash());
         let expires = self.check_claims(kind, signer, repaired.text.as_bytes(), now)?;
         let claims = repaired.is_changed().then(|| repaired.into_owned());
-        Ok(VerifiedToken { signer, jws, claims, rehashed, new_inside: false, der, typ, expires })
+        Ok(VerifiedToken {
+            signer,
+            jws,
+            claims,
+            rehashed,
+            new_inside: false,
+            der,
+            typ,
+            dropped,
+            expires,
+        })
     }
 
     /// What verifies `jws`, and whether its signature is in the form of DER.
@@ -358,6 +373,11 @@ impl<'t> VerifiedToken<'t> {
     /// What its header must say for `typ`; `None` if that stays.
     pub fn repaired_type(&self) -> Option<&'static str> {
         self.typ
+    }
+
+    /// The members that its header must lose.
+    pub fn dropped_members(&self) -> &[String] {
+        &self.dropped
     }
 
     /// What verified it.

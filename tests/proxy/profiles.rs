@@ -273,3 +273,37 @@ fn every_worker_knows_the_logins_of_all() {
         12
     );
 }
+
+/// A header is part of what was signed: it comes back to the byte, and one with `crit` is never touched.
+#[test]
+fn a_header_is_mended_for_one_client_and_comes_back_whole() {
+    let upstream = provider();
+    let clients = format!(
+        "{ISSUERS}[[client]]\nid = \"crm\"\n[client.rules]\n\"claims/typ-missing\" = \"repair\"\n\
+         \"claims/header-unknown\" = \"repair\"\n"
+    );
+    let sidecar = Sidecar::before(&upstream).with_issuers(&clients).start();
+    let claims = |aud: &str| {
+        let exp = now() + 600;
+        format!("{{\"iss\":\"https://idp.test\",\"sub\":\"7\",\"aud\":\"{aud}\",\"exp\":{exp}}}")
+    };
+    let issue = |header: &str, aud: &str| {
+        let token = Key::idp().sign(header, &claims(aud));
+        upstream.issue(&token);
+        (tokens::id_token_of(&log_in(&sidecar, "code=1")), token)
+    };
+    let cas = r#"{"client_id":"crm", "alg":"RS256","kid":"k1","org.apereo.cas":{"a":[1]}}"#;
+    let (new, original) = issue(cas, "crm");
+    let header = tokens::header_of(&new);
+    let names: Vec<&String> = header.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["alg", "kid", "typ"]);
+    assert_eq!(header["typ"], "JWT");
+    assert_eq!(tokens::verify(&new, &sidecar.jwks()), Ok(()));
+    assert_eq!(kidstamp::token::restore(&new), Some(original));
+    let in_order = r#"{"alg":"RS256","kid":"k1","typ":"JWT"}"#;
+    let critical = r#"{"alg":"RS256","kid":"k1","crit":["x"],"x":1}"#;
+    for (header, aud) in [(cas, "other"), (in_order, "crm"), (critical, "crm")] {
+        let (new, original) = issue(header, aud);
+        assert_eq!(new, original, "{header}");
+    }
+}

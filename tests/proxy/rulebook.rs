@@ -79,7 +79,7 @@ fn served(case: &Case, sidecar: &Sidecar) -> (&'static str, String) {
         _ => {
             let token = tokens::id_token_of(&client().post_form("/token", LOGIN).text());
             match case.rule.as_str() {
-                "claims/typ-odd" => {
+                "claims/typ-odd" | "claims/typ-missing" | "claims/header-unknown" => {
                     let mut header = tokens::header_of(&token);
                     header.as_object_mut().unwrap().remove("kid");
                     ("header", header.to_string())

@@ -17,17 +17,19 @@ mod email_verified_missing;
 mod groups_string;
 mod hash_null;
 mod hash_wrong;
+mod header_unknown;
 mod issued_at_missing;
 mod issuer_alias;
 mod nonce_missing;
 mod null_claim;
 mod signature_der;
+mod type_missing;
 mod type_odd;
 mod verified_string;
 
 use super::layer::{self, Entry, Layer, Repaired, Unrepairable};
-use super::{Finding, Rule, Setting, Settings};
-use crate::json::{Limits, Value};
+use super::{Effect, Finding, Rule, Setting, Settings};
+use crate::json::{Document, Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
 const TABLE: [Entry<Claims>; 17] = [
@@ -116,7 +118,9 @@ impl Options {
 
 /// Every rule of this layer, in the order in which they are applied; last, those for header and signature.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    TABLE.iter().map(|entry| entry.rule).chain([&type_odd::RULE, &signature_der::RULE])
+    let of_header = [&type_odd::RULE, &type_missing::RULE, &header_unknown::RULE];
+    let rules = TABLE.iter().map(|entry| entry.rule).chain(of_header);
+    rules.chain([&signature_der::RULE])
 }
 
 /// Repairs the payload `text` of a token whose signature was verified at the time `now`, in seconds since 1970.
@@ -147,6 +151,44 @@ pub fn repair_type(typ: &str, settings: &Settings) -> Option<RepairedType> {
     type_odd::repair(typ, settings)
 }
 
+/// What should be otherwise in the header `text` of an ID token beside an odd `typ`; nothing, unless the rules for that
+/// are switched on.
+pub fn repair_header(text: &str, settings: &Settings) -> RepairedHeader {
+    let mut repaired = RepairedHeader::default();
+    let off = |rule: &Rule| rule.setting(settings) == Setting::Off;
+    if off(&type_missing::RULE) && off(&header_unknown::RULE) {
+        return repaired;
+    }
+    let Ok(document) = Document::parse(text, Limits::TOKEN) else { return repaired };
+    if let Some(finding) = type_missing::find(document.root(), settings) {
+        repaired.typ = (finding.effect == Effect::Repaired).then_some("JWT");
+        repaired.findings.push(finding);
+    }
+    for (name, finding) in header_unknown::find(document.root(), settings) {
+        if finding.effect == Effect::Repaired {
+            repaired.dropped.push(name);
+        }
+        repaired.findings.push(finding);
+    }
+    repaired
+}
+
+/// What a rule says of a member of the header; `None` where it is off.
+fn header_finding(
+    rule: &'static Rule,
+    name: &str,
+    detail: &str,
+    settings: &Settings,
+) -> Option<Finding> {
+    let effect = match rule.setting(settings) {
+        Setting::Repair => Effect::Repaired,
+        Setting::Warn => Effect::Kept,
+        Setting::Off => return None,
+    };
+    let (pointer, detail) = (format!("/{name}"), detail.to_owned());
+    Some(Finding { rule: rule.id, pointer, detail, effect, flaw: rule.answers.first().copied() })
+}
+
 /// What there is to say of a token whose ECDSA signature is right, but in the form of DER; `None` where such a
 /// signature is not looked for. Only where the finding is a repair may the token be signed anew.
 pub fn found_signature_in_der(settings: &Settings) -> Option<Finding> {
@@ -160,6 +202,17 @@ pub struct RepairedType {
     pub finding: Finding,
     /// What it becomes; `None` where the rule only warns.
     pub typ: Option<&'static str>,
+}
+
+/// What becomes of the header of an ID token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepairedHeader {
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// The `typ` that it gets.
+    pub typ: Option<&'static str>,
+    /// The members that it loses.
+    pub dropped: Vec<String>,
 }
 
 /// The dates among the claims that stand there.

@@ -1,7 +1,8 @@
 //! The fixtures of this layer.
 
-use super::{Context, Hashes, Options, Rule, TABLE};
+use super::{Context, Hashes, Options, RepairedHeader, Rule, TABLE, repair_header};
 use crate::rules::layer::testing::Fixture;
+use crate::rules::{Effect, Setting, Settings};
 
 pub(super) const NOW: i64 = 1_790_000_000;
 
@@ -42,4 +43,40 @@ pub(super) fn silent_with(rule: &'static Rule, options: &Options, text: &str) {
 /// Those of one client.
 pub(super) fn for_client(client: &str) -> Options {
     Options { client: Some(client.to_owned()), ..Options::default() }
+}
+
+fn header(rule: &'static Rule, setting: Setting, text: &str) -> RepairedHeader {
+    let settings = Settings::from([(rule.id.to_owned(), setting)]);
+    repair_header(text, &settings)
+}
+
+/// The rule, which is about headers, fires on `text` and makes that of it: a `typ`, and members that go.
+pub(super) fn header_repaired(
+    rule: &'static Rule,
+    text: &str,
+    (typ, dropped): (Option<&str>, &[&str]),
+) {
+    let repaired = header(rule, Setting::Repair, text);
+    assert!(repaired.findings.iter().all(|found| found.rule == rule.id), "{text}");
+    assert!(!repaired.findings.is_empty(), "{text}");
+    assert_eq!(
+        (repaired.typ, repaired.dropped),
+        (typ, dropped.iter().map(|name| (*name).to_owned()).collect())
+    );
+}
+
+/// It only tells of it.
+pub(super) fn header_warned(rule: &'static Rule, text: &str) {
+    let repaired = header(rule, Setting::Warn, text);
+    assert!(repaired.findings.iter().all(|found| found.effect == Effect::Kept), "{text}");
+    assert_eq!(
+        (repaired.findings.is_empty(), repaired.typ, repaired.dropped.len()),
+        (false, None, 0)
+    );
+}
+
+/// The near miss.
+pub(super) fn header_left(rule: &'static Rule, text: &str) {
+    assert_eq!(header(rule, Setting::Repair, text), RepairedHeader::default(), "{text}");
+    assert_eq!(header(rule, Setting::Off, "{}"), RepairedHeader::default());
 }

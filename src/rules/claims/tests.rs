@@ -27,7 +27,7 @@ fn everything() -> Options {
 #[test]
 fn rule_ids_are_unique_and_name_their_layer() {
     let ids: HashSet<&str> = rules().map(|rule| rule.id).collect();
-    assert_eq!(ids.len(), TABLE.len() + 2);
+    assert_eq!(ids.len(), TABLE.len() + 4);
     assert!(ids.iter().all(|id| id.starts_with("claims/")));
 }
 
@@ -45,7 +45,9 @@ fn what_takes_a_check_away_is_off() {
             "claims/audience-array",
             "claims/audience-string",
             "claims/azp-missing",
-            "claims/iat-missing"
+            "claims/iat-missing",
+            "claims/typ-missing",
+            "claims/header-unknown"
         ]
     );
 }
