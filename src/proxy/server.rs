@@ -12,13 +12,18 @@ use crate::admin::{self, Admin, Counters};
 use crate::clock;
 use crate::config::{Listen, ValidConfig};
 use crate::upstream::{Background, PrepareError, Refresher};
+use aws_lc_rs::rand;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 use tracing::info;
+
+/// From the start until randomness is gathered, if nobody needed any before.
+const RANDOMNESS_DELAY: Duration = Duration::from_millis(100);
 
 /// Why kidstamp did not start.
 #[derive(Debug, thiserror::Error)]
@@ -175,6 +180,7 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
     let background = spawn("background", move || {
         LocalSet::new().block_on(&runtime, async move {
             let mut tasks = upstream.spawn();
+            tokio::task::spawn_local(get_randomness_ready());
             let mut certificates = FrontTls::keep_up_in_background(tls);
             if let Some(listener) = admin_listener {
                 tokio::task::spawn_local(admin::serve(listener, admin));
@@ -214,6 +220,14 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
         running.workers.push(thread);
     }
     Ok(running)
+}
+
+/// Lets the cryptographic library gather the randomness that it begins with, which takes tens of milliseconds of CPU
+/// time: the first signature is not to wait for that, nor the first documents.
+async fn get_randomness_ready() {
+    tokio::time::sleep(RANDOMNESS_DELAY).await;
+    // Where there is none, the first signature says so.
+    let _ = tokio::task::spawn_blocking(|| rand::fill(&mut [0])).await;
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

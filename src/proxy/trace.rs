@@ -3,10 +3,10 @@
 //! A `traceparent` that is well-formed goes on as it came. Otherwise one is made; its trace ID names the request in
 //! the log and in errors, and is written out only where somebody reads it.
 
-use aws_lc_rs::rand;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::cell::Cell;
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -32,12 +32,9 @@ pub(super) struct TraceIds([Cell<u64>; 2]);
 
 impl TraceIds {
     pub(super) fn new() -> Self {
-        let seed = || {
-            let mut bytes = [0; 8];
-            // Without randomness there is no TLS and no key either; equal identities would be the least of it.
-            let _ = rand::fill(&mut bytes);
-            Cell::new(u64::from_ne_bytes(bytes))
-        };
+        // The system's randomness, as the standard library has it. That of the cryptographic library would be in
+        // the way of the first request, since it takes its time when it is asked for the first time.
+        let seed = || Cell::new(RandomState::new().build_hasher().finish());
         Self([seed(), seed()])
     }
 
