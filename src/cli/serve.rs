@@ -17,7 +17,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
 /// Log lines that may wait to be written; what comes beyond is dropped, never waited for.
-const LOG_QUEUE: usize = 10_000;
+const LOG_QUEUE: usize = 2_000;
 
 pub(super) fn run(flags: &ServeFlags) -> ExitCode {
     // Before it is read, so that no change is missed.
