@@ -2,6 +2,7 @@
 
 use super::transport::Transport;
 use crate::config::Listen;
+use socket2::SockRef;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -78,6 +79,8 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     // A restart must not wait for the connections of the process before.
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(shared)?;
+    // Answers must not wait for a full segment. What is accepted inherits the option.
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -200,7 +203,10 @@ impl Inherited {
     pub(super) fn listeners(&mut self, count: usize) -> io::Result<Option<Vec<Listener>>> {
         let Some(listener) = self.listen.take() else { return Ok(None) };
         match &listener {
-            Listener::Tcp(listener) => listener.set_nonblocking(true)?,
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                SockRef::from(listener).set_tcp_nodelay(true)?;
+            }
             Listener::Unix(listener) => listener.set_nonblocking(true)?,
         }
         share(listener, count).map(Some)

@@ -22,13 +22,6 @@ impl Transport {
         }
     }
 
-    /// Answers must not wait for a full segment; without the option they are late, but right.
-    pub(super) fn send_at_once(&self) {
-        if let Self::Tcp(socket, _) = self {
-            let _ = socket.set_nodelay(true);
-        }
-    }
-
     /// Until something has come, or the other end has gone.
     pub(super) async fn has_bytes(&self) -> io::Result<()> {
         match self {

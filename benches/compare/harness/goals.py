@@ -20,6 +20,10 @@ GOALS = [
     ("idle, PSS after start", "idle", "pss_before_mib", 4, 8, "MiB"),
     ("idle, PSS after load", "idle", "pss_after_mib", 8, 14, "MiB"),
     ("exec to the first right JWKS", "start", "start_ms", 8, 25, "ms"),
+    ("1 → 2 cores, CPU per request", "cores", "cores_ratio", 1.03, 1.1, "× one core"),
+    ("10,000 idle keep-alive connections", "idle-connections", "kib_each", 8, 16, "KiB each"),
+    ("RSS over 20 times 64 MiB down and up, growth", "big-memory", "growth_mib", 8, 8, "MiB"),
+    ("pass-through while tokens are flooded, p99", "flood", "flood_ratio", 1.5, 3, "× before"),
 ]
 
 
@@ -48,7 +52,8 @@ def measure(data, workload, key):
     if key == "limit":
         return limit_ratio(data, row, *ALGORITHMS[workload])
     values = [one[key] for one in row["all"]]
-    return statistics.median(values), f"{min(values):.1f}–{max(values):.1f}"
+    digits = 2 if key.endswith("ratio") else 1
+    return statistics.median(values), f"{min(values):.{digits}f}–{max(values):.{digits}f}"
 
 
 # What the benchmark of one signature and one verification calls them.

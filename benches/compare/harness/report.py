@@ -7,7 +7,7 @@ from pathlib import Path
 from .common import ORDER
 from .goals import goals_table
 from .tables import failures, number, summary, table
-from .workloads import WORKLOADS
+from .workloads import SPECIAL, WORKLOADS
 
 
 def report(arguments):
@@ -47,7 +47,7 @@ def report(arguments):
 
 def overview(data):
     """One line a workload: the CPU ratio to the reference."""
-    names = [name for name in WORKLOADS if name not in ("start", "idle") and any(one["workload"] == name for one in data["samples"])]
+    names = [name for name in WORKLOADS if name not in SPECIAL and any(one["workload"] == name for one in data["samples"])]
     columns = [name for name in ORDER if name != "direct" and any(one["candidate"] == name for one in data["samples"])]
     print("\n### CPU per request, ratio to nginx (lower is better)\n")
     print("| workload | " + " | ".join(columns) + " |\n| --- |" + " --: |" * len(columns))

@@ -1,8 +1,11 @@
 """A run, a candidate, and a candidate that runs for one sample."""
 
+import contextlib
+import copy
 import http.client
 import json
 import os
+import resource
 import shutil
 import socket
 import ssl
@@ -38,15 +41,32 @@ class Plan:
         cpus = sorted(os.sched_getaffinity(0))
         self.cores, self.port, self.seconds = arguments.cores, arguments.port, arguments.seconds
         self.patience = arguments.patience
-        self.pinned = self.cores == 1 and len(cpus) > 1
-        self.proxy_cpus = {cpus[0]} if self.pinned else set(cpus)
-        self.load_cpus = set(cpus[1:]) if self.pinned else set(cpus)
-        # This program polls and counts; it must not do so on the proxy's core.
-        os.sched_setaffinity(0, self.load_cpus)
+        self.descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.cpus = cpus
+        self.place()
         self.folder = Path(tempfile.mkdtemp(prefix="kidstamp-bench-"))
         self.log = open(self.folder / "log", "ab")
         self.upstreams = {}
         self.certificate = None
+
+    def place(self):
+        """Shares the cores between proxy and load."""
+        self.pinned = self.cores == 1 and len(self.cpus) > 1
+        self.proxy_cpus = {self.cpus[0]} if self.pinned else set(self.cpus)
+        self.load_cpus = set(self.cpus[1:]) if self.pinned else set(self.cpus)
+        # This program polls and counts; it must not do so on the proxy's core.
+        os.sched_setaffinity(0, self.load_cpus)
+
+    @contextlib.contextmanager
+    def with_cores(self, cores):
+        """The same plan for another number of cores; the upstream stays where it is."""
+        other = copy.copy(self)
+        other.cores = cores
+        other.place()
+        try:
+            yield other
+        finally:
+            self.place()
 
     def upstream(self, scheme, alg):
         """The fake provider whose issuer is the external URL of the proxy under test. Started when first needed."""
@@ -92,9 +112,9 @@ class Candidate:
 
 
 class Running:
-    """One candidate, started for one sample."""
+    """One candidate, started for one sample. What else it should know of that comes with `more`."""
 
-    def __init__(self, plan, candidate, mode):
+    def __init__(self, plan, candidate, mode, **more):
         self.plan, self.candidate = plan, candidate
         self.scheme = "https" if mode == "tls" else "http"
         self.upstream, self.upstream_port = plan.upstream(self.scheme, "ES256" if mode == "es256" else "RS256")
@@ -103,9 +123,9 @@ class Running:
             self.port = self.upstream_port
             return
         self.port = plan.port
-        self.folder = plan.folder / f"{candidate.name}-{mode}-{plan.cores}"
+        self.folder = plan.folder / "-".join([candidate.name, mode, str(plan.cores), *more])
         self.folder.mkdir(exist_ok=True)
-        env = environment(PORT=self.port, UPSTREAM=f"127.0.0.1:{self.upstream_port}", DIR=self.folder, CORES=plan.cores)
+        env = environment(PORT=self.port, UPSTREAM=f"127.0.0.1:{self.upstream_port}", DIR=self.folder, CORES=plan.cores, **more)
         if mode == "tls":
             env.update(plan.tls())
         if mode == "h2c":

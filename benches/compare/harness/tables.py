@@ -7,6 +7,17 @@ from .common import ORDER, REFERENCE
 from .workloads import WORKLOADS
 
 
+# What is in the tables of workloads that have their own figures: title, key, digits.
+COLUMNS = {
+    "idle-connections": [("connections", "connections", 0), ("**KiB each**", "kib_each", 1), ("KiB each, just after their requests", "kib_each_at_once", 1),
+                         ("PSS before, MiB", "pss_before_mib", 1), ("PSS with them, MiB", "pss_after_mib", 1)],
+    "big-memory": [("RSS after the first, MiB", "rss_first_mib", 1), ("RSS after the last, MiB", "rss_last_mib", 1), ("**most growth, MiB**", "growth_mib", 1)],
+    "cores": [("CPU s per 100k requests, one core", "cpu_one", 2), ("two cores", "cpu_two", 2), ("**ratio**", "cores_ratio", 2)],
+    "flood": [("p50 before, ms", "p50_before_ms", 2), ("p99 before, ms", "p99_before_ms", 2), ("p50 flooded, ms", "p50_flooded_ms", 2),
+              ("p99 flooded, ms", "p99_flooded_ms", 2), ("**ratio of p99**", "flood_ratio", 2), ("tokens/s meanwhile", "tokens_per_s", 0)],
+}
+
+
 def number(value, digits=2):
     if value is None:
         return "–"
@@ -64,6 +75,9 @@ def table(data, name):
         for candidate, row in rows.items():
             lines.append(f"| {candidate} | {row['pss_before_mib']:.1f} | {row['rss_before_mib']:.1f} | {row['pss_after_mib']:.1f} | {row['rss_after_mib']:.1f} "
                          f"| {row['peak_rss_mib']:.1f} | {row['idle_cpu_ms_per_s']:.2f} |")
+    elif name in COLUMNS:
+        lines += ["| candidate | " + " | ".join(title for title, _, _ in COLUMNS[name]) + " |", "| --- |" + " --: |" * len(COLUMNS[name])]
+        lines += [f"| {candidate} | " + " | ".join(number(row[key], digits) for _, key, digits in COLUMNS[name]) + " |" for candidate, row in rows.items()]
     else:
         big = name.startswith("big")
         lines += [f"| candidate | CPU s per {'GiB' if big else '100k requests'} | **ratio to nginx** (lowest–highest round) | ratio of the best rounds | busy | {'MiB/s' if big else 'req/s'} | ratio | p50 ms | p99 ms | peak RSS, MiB | others | |",

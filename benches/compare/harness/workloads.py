@@ -1,7 +1,6 @@
 """The workloads, and one sample of one of them."""
 
 import collections
-import http.client
 import resource
 import time
 
@@ -9,7 +8,8 @@ from .answers import check_big, check_body, check_jwks, check_token, check_uploa
 from .common import MIB, PAGE, QUIET, SMALL, fail
 from .load import h2load, own, paced, wrk
 from .processes import Cpu, memory
-from .running import Running, get, machine, wait_for_quiet
+from .running import Running, machine, wait_for_quiet
+from .special import sample_big_memory, sample_cores, sample_flood, sample_idle, sample_idle_connections, sample_start
 
 
 Workload = collections.namedtuple("Workload", "about mode check warm load reaches rounds")
@@ -35,15 +35,20 @@ WORKLOADS = {
     "tls-handshake": workload("GET 1 KiB, a full TLS 1.3 handshake each (ECDSA P-256), 8 at once", own("tls", 2500, 8), small, "tls", own("tls", 200, 8), "small"),
     "start": workload("from exec to the first right /jwks.json", None, None, rounds=0),
     "idle": workload("memory and CPU at rest, before and after load", None, small, rounds=2),
+    "idle-connections": workload("memory of 10,000 idle keep-alive connections, one request each", None, small, rounds=2),
+    "big-memory": workload("RSS over 20 times 64 MiB down and up", None, check_big, rounds=2),
+    "cores": workload("GET 1 KiB with one worker, and with two", None, small),
+    "flood": workload("GET 1 KiB at a fixed 500 requests/s, before and while POST /token is flooded", None, check_token),
 }
+SPECIAL = {"start": sample_start, "idle": sample_idle, "idle-connections": sample_idle_connections, "big-memory": sample_big_memory,
+           "cores": sample_cores, "flood": sample_flood}
 
 
 def sample(plan, candidate, name):
     words, workload = candidate.workloads[name], WORKLOADS[name]
-    special = {"start": sample_start, "idle": sample_idle}.get(name)
+    if name in SPECIAL:
+        return SPECIAL[name](plan, candidate, words, workload.check)
     with Running(plan, candidate, workload.mode) as running:
-        if special:
-            return special(running, words)
         running.ready()
         note = workload.check(running, words) if workload.check else ""
         if workload.warm:
@@ -96,39 +101,3 @@ def patient_sample(plan, candidate, name):
         if best.get("others", 0) < QUIET:
             break
     return best
-
-
-def sample_start(running, words):
-    """Polls until the JWKS is right: with a kid, where the candidate gives one."""
-    end = running.started + 15
-    while time.monotonic() < end:
-        try:
-            status, body = get(running.port, "/jwks.json")
-            if status == 200 and ("stamped" not in words or b'"kid"' in body):
-                seconds = time.monotonic() - running.started
-                cpu, _ = Cpu.look(running.process.pid)
-                return dict(start_ms=seconds * 1e3, cpu_ms=sum(cpu.values()) / 1e6)
-        except OSError:
-            pass
-        except http.client.HTTPException:
-            pass
-        time.sleep(0.0003)
-    fail("no right answer within 15 s")
-
-
-def sample_idle(running, words):
-    running.ready()
-    small(running, words)
-    time.sleep(1)
-    first, cpu = memory(running.process.pid), Cpu(running.process.pid)
-    time.sleep(2)
-    idle = cpu.spent() / 2
-    wrk("/small")(running, plan_seconds(running))
-    time.sleep(2)
-    last = memory(running.process.pid)
-    return dict(pss_before_mib=first["pss_mib"], rss_before_mib=first["rss_mib"], pss_after_mib=last["pss_mib"], rss_after_mib=last["rss_mib"],
-                peak_rss_mib=last["peak_rss_mib"], idle_cpu_ms_per_s=idle * 1e3)
-
-
-def plan_seconds(running):
-    return running.plan.seconds
