@@ -22,6 +22,6 @@ pub use jwk::{Curve, JwkError, PRIVATE_MEMBERS, PublicKey, RSA_BITS};
 pub use jws::{CompactJws, JwsError, Kid, ProtectedHeader};
 pub use mac::Mac;
 pub use pem::{PemError, public_key_from_certificate, public_key_from_spki, public_keys_from_pem};
-pub use sign::{KeyError, SigningKey};
+pub use sign::{KeyError, SigningKey, this_is_an_event_loop};
 pub(crate) use verify::is_safe_exponent;
 pub use verify::{UnusableKey, VerificationKey};

@@ -16,9 +16,21 @@ use aws_lc_rs::signature::{
 };
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
+use std::cell::Cell;
 use std::fmt;
 use x509_cert::der::pem::{self, LineEnding};
 use zeroize::Zeroizing;
+
+thread_local! {
+    /// True where a signature would hold up others.
+    static IS_EVENT_LOOP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this thread is an event loop: a signature, which takes up to some milliseconds, must never be made here.
+/// Whoever tries is found by the tests, since that is asserted where assertions are on.
+pub fn this_is_an_event_loop() {
+    IS_EVENT_LOOP.set(true);
+}
 
 /// A private key and the one algorithm that it signs with.
 pub struct SigningKey {
@@ -226,6 +238,7 @@ impl SigningKey {
 
     /// Signs `message`; the signature is in JOSE form (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        debug_assert!(!IS_EVENT_LOOP.get(), "a signature on an event loop");
         match &self.pair {
             Pair::Rsa(pair) => {
                 let encoding = rsa_encoding(self.alg).ok_or(KeyError::Failed)?;
@@ -319,5 +332,21 @@ fn rsa_encoding(alg: Alg) -> Option<&'static dyn RsaEncoding> {
         Alg::Ps384 => Some(&signature::RSA_PSS_SHA384),
         Alg::Ps512 => Some(&signature::RSA_PSS_SHA512),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_signature_is_made_on_an_event_loop() {
+        let key = SigningKey::generate(Alg::Es256).unwrap();
+        assert!(key.sign(b"message").is_ok());
+        let tried = std::thread::spawn(move || {
+            this_is_an_event_loop();
+            key.sign(b"message")
+        });
+        assert!(tried.join().is_err(), "the tests would see it");
     }
 }

@@ -6,10 +6,11 @@ use super::handle::handle;
 use super::http2;
 use super::http2_guard::FrameGuard;
 use super::proxy_protocol::{self, Source};
+use super::rest::{Farewell, Restful};
 use super::stream::Watched;
 use super::tls::{FrontTls, HTTP2};
 use super::transport::Transport;
-use super::watch::{Ending, UnderWay, Watch};
+use super::watch::{Driven, Ending, UnderWay, Watch};
 use super::worker::{Current, Worker};
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
@@ -29,7 +30,6 @@ use tracing::debug;
 
 /// Serves the connection to its end.
 pub(super) async fn serve(mut transport: Transport, current: Rc<Current>, watch: Rc<Watch>) {
-    transport.send_at_once();
     let worker = current.get();
     let server = &worker.config.server;
     let mut address = transport.peer();
@@ -49,11 +49,25 @@ pub(super) async fn serve(mut transport: Transport, current: Rc<Current>, watch:
             None => return,
         }
     }
-    let mut client = Client::new(address, &server.trusted_proxies);
-    let Some(tls) = &worker.tls else {
-        let stream = Watched::new(transport, Rc::clone(&watch));
-        return serve_http1(stream, &current, &Rc::new(client), &watch).await;
-    };
+    let client = Client::new(address, &server.trusted_proxies);
+    if worker.tls.is_some() {
+        return Box::pin(serve_tls(transport, client, worker, current, watch)).await;
+    }
+    drop(worker);
+    let stream = Watched::new(transport, Rc::clone(&watch));
+    let stream = Restful::new(stream, Farewell::Silent, &watch);
+    serve_http1(stream, &current, &Rc::new(client), &watch).await;
+}
+
+/// The same for a connection that begins with TLS.
+async fn serve_tls(
+    transport: Transport,
+    mut client: Client,
+    worker: Rc<Worker>,
+    current: Rc<Current>,
+    watch: Rc<Watch>,
+) {
+    let Some(tls) = &worker.tls else { return };
     let greeting = Box::pin(handshake(tls, transport, &worker, &watch));
     let Some(Some(stream)) = watch.greet(greeting).await else {
         return;
@@ -62,7 +76,11 @@ pub(super) async fn serve(mut transport: Transport, current: Rc<Current>, watch:
     let client = Rc::new(client);
     match stream.get_ref().1.alpn_protocol() {
         Some(HTTP2) => Box::pin(serve_http2(FrameGuard::new(stream), current, client, watch)).await,
-        _ => Box::pin(serve_http1(stream, &current, &client, &watch)).await,
+        _ => {
+            let stream = Restful::new(stream, Farewell::Spoken, &watch);
+            drop(worker);
+            Box::pin(serve_http1(stream, &current, &client, &watch)).await;
+        }
     }
 }
 
@@ -84,7 +102,7 @@ async fn handshake(
 
 /// Serves HTTP/1 on a stream that is ready for it.
 pub(super) async fn serve_http1<S>(
-    stream: S,
+    mut stream: Restful<S>,
     current: &Current,
     client: &Rc<Client>,
     watch: &Rc<Watch>,
@@ -97,23 +115,38 @@ pub(super) async fn serve_http1<S>(
         .header_read_timeout(None)
         .max_buf_size(current.get().config.server.limits.header_bytes)
         .preserve_header_case(true);
-    let service = service_fn(|request: Request<Incoming>| {
-        let (worker, client) = (current.get(), Rc::clone(client));
-        let (under_way, is_last) = watch.begin(&worker.config.server.limits);
-        async move {
-            let mut response = handle(&worker, request, &client).await;
-            if is_last {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    loop {
+        let service = service_fn(|request: Request<Incoming>| {
+            let (worker, client) = (current.get(), Rc::clone(client));
+            let has_body = !request.body().is_end_stream();
+            let (under_way, is_last) = watch.begin(&worker.config.server.limits, has_body);
+            async move {
+                let mut response = handle(&worker, request, &client).await;
+                if is_last {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(accounted(response, under_way))
             }
-            Ok::<_, Infallible>(accounted(response, under_way))
+        });
+        // In a box, which a connection that rests does without.
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+        let driven = watch.drive(connection.as_mut(), http1::Connection::graceful_shutdown).await;
+        // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
+        let is_idle = match driven {
+            Driven::Idle => true,
+            Driven::Ended(Ok(())) => false,
+            Driven::Ended(Err(_)) | Driven::Cut => return,
+        };
+        let tunnel = client.tunnel.take();
+        let parts = Pin::into_inner(connection).into_parts();
+        stream = parts.io.into_inner();
+        if let Some(tunnel) = tunnel {
+            return Box::pin(tunnel.run(stream.into_inner(), parts.read_buf, watch)).await;
         }
-    });
-    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
-    let end = watch.drive(Pin::new(&mut connection), http1::Connection::graceful_shutdown).await;
-    // A client that breaks off or sends what is no HTTP has been answered as far as it can be.
-    if let (Some(Ok(())), Some(tunnel)) = (end, client.tunnel.take()) {
-        let parts = connection.into_parts();
-        Box::pin(tunnel.run(parts.io.into_inner(), parts.read_buf, watch)).await;
+        if !is_idle || !stream.rest(parts.read_buf).await {
+            return;
+        }
+        watch.rouse();
     }
 }
 
@@ -127,7 +160,8 @@ where
         let watch = Rc::clone(&watch);
         service_fn(move |mut request: Request<Incoming>| {
             let (worker, client) = (current.get(), Rc::clone(&client));
-            let (under_way, is_last) = watch.begin(&worker.config.server.limits);
+            let has_body = !request.body().is_end_stream();
+            let (under_way, is_last) = watch.begin(&worker.config.server.limits, has_body);
             if is_last {
                 watch.end(Ending::Gracefully);
             }
@@ -171,5 +205,22 @@ impl HttpBody for Accounted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function of three arguments returns.
+    fn size_of_result<A, B, C, R>(_: impl Fn(A, B, C) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn a_connection_takes_little_while_nothing_is_asked_on_it() {
+        // Kept for each connection, for as long as it is open.
+        let size = size_of_result(serve) + size_of::<Watch>() + size_of::<Client>();
+        assert!(size <= 1500, "{size} bytes: box what few connections need");
     }
 }

@@ -7,6 +7,7 @@ use super::StartError;
 use super::client::Client;
 use super::connection::serve_http1;
 use super::drain::Drain;
+use super::rest::{Farewell, Restful};
 use super::settings::Settings;
 use super::signing::Signers;
 use super::stream::Watched;
@@ -82,6 +83,7 @@ impl Proxy {
                 loop {
                     tokio::time::sleep(watches.tick()).await;
                     watches.look();
+                    watches.lull();
                 }
             });
             background.spawn()
@@ -101,6 +103,7 @@ impl Proxy {
                 let trusted = current.get().config.server.trusted_proxies.clone();
                 let client = Client::new(Some(address), &trusted);
                 let stream = Watched::new(far, Rc::clone(&watch));
+                let stream = Restful::new(stream, Farewell::Silent, &watch);
                 serve_http1(stream, &current, &Rc::new(client), &watch).await;
             });
             let (mut reader, mut writer) = tokio::io::split(near);

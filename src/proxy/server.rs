@@ -11,6 +11,7 @@ use super::worker::{self, Equipment};
 use crate::admin::{self, Admin, Counters};
 use crate::clock;
 use crate::config::{Listen, ValidConfig};
+use crate::jose;
 use crate::upstream::{Background, PrepareError, Refresher};
 use aws_lc_rs::rand;
 use std::io;
@@ -178,6 +179,7 @@ pub fn start_on(config: ValidConfig, mut inherited: Inherited) -> Result<Running
     };
     let tls = running.settings.borrow().tls.clone();
     let background = spawn("background", move || {
+        jose::this_is_an_event_loop();
         LocalSet::new().block_on(&runtime, async move {
             let mut tasks = upstream.spawn();
             tokio::task::spawn_local(get_randomness_ready());

@@ -18,6 +18,11 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// How long a connection on which nothing is under way may take to end once it was asked to.
 const PARTING: Duration = Duration::from_secs(5);
 
+/// How long a connection is ready for the next request; after that, it is made ready when one comes.
+const READY: Duration = Duration::from_millis(100);
+/// Between two looks at the connections that were used lately.
+pub(super) const LULL: Duration = Duration::from_millis(50);
+
 /// How a connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
@@ -46,7 +51,7 @@ enum Stage {
 
 /// One connection.
 pub(super) struct Watch {
-    clock: Rc<Clock>,
+    common: Rc<Common>,
     born: Duration,
     stage: Cell<Stage>,
     /// Since when.
@@ -62,28 +67,59 @@ pub(super) struct Watch {
     /// Since when the client has taken nothing of what is there for it.
     stalled_since: Cell<Option<Duration>>,
     under_way: Cell<u32>,
+    /// There may be bytes that have not been written yet.
+    unsent: Cell<bool>,
+    /// There may be bytes that belong to a request which was answered already.
+    unread: Cell<bool>,
     requests: Cell<usize>,
+    rest: Cell<Rest>,
+    /// It is in the list of those that are awake.
+    is_listed: Cell<bool>,
     ending: Cell<Option<Ending>>,
     /// When it was told to end.
     told: Cell<Duration>,
     waker: Cell<Option<Waker>>,
 }
 
+/// Whether a connection rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Rest {
+    /// It is ready for a request, or has one.
+    #[default]
+    No,
+    /// It was told to.
+    Told,
+    /// It does.
+    Yes,
+}
+
+/// How driving a connection ended.
+pub(super) enum Driven<T> {
+    /// By itself.
+    Ended(T),
+    /// Because it had to, at once.
+    Cut,
+    /// It did not; it can rest until something comes.
+    Idle,
+}
+
 /// A request under way on a connection, until this is dropped.
 pub(super) struct UnderWay(Rc<Watch>);
 
-/// A worker's time, as of the last look: reading it costs nothing.
-#[derive(Debug)]
-struct Clock {
+/// What all connections of a worker share.
+struct Common {
+    /// A worker's time, as of the last look: reading it costs nothing.
     start: Instant,
     now: Cell<Duration>,
     /// Each connection's next request is to be its last.
     is_late: Cell<bool>,
+    /// Connections that may soon have nothing to do. Those that are missing here are found by the look at all.
+    awake: RefCell<Vec<Weak<Watch>>>,
 }
 
 /// All connections of a worker.
 pub(super) struct Watches {
-    clock: Rc<Clock>,
+    common: Rc<Common>,
     /// What has ended goes out at the next look.
     watches: RefCell<Vec<Weak<Watch>>>,
     limits: RefCell<Limits>,
@@ -95,13 +131,14 @@ pub(super) struct Watches {
 
 impl Watches {
     pub(super) fn new(limits: Limits) -> Self {
-        let clock = Rc::new(Clock {
+        let common = Rc::new(Common {
             start: Instant::now(),
             now: Cell::default(),
             is_late: Cell::default(),
+            awake: RefCell::default(),
         });
         Self {
-            clock,
+            common,
             watches: RefCell::default(),
             limits: RefCell::new(limits),
             deadline: Cell::default(),
@@ -116,9 +153,9 @@ impl Watches {
 
     /// A new connection.
     pub(super) fn add(&self) -> Rc<Watch> {
-        let now = self.clock.advance();
+        let now = self.common.advance();
         let watch = Rc::new(Watch {
-            clock: Rc::clone(&self.clock),
+            common: Rc::clone(&self.common),
             born: now,
             stage: Cell::new(Stage::Greeting),
             stage_since: Cell::new(now),
@@ -128,18 +165,41 @@ impl Watches {
             head_since: Cell::default(),
             stalled_since: Cell::default(),
             under_way: Cell::default(),
+            unsent: Cell::default(),
+            unread: Cell::default(),
             requests: Cell::default(),
+            rest: Cell::default(),
+            is_listed: Cell::default(),
             ending: Cell::default(),
             told: Cell::default(),
             waker: Cell::default(),
         });
         self.watches.borrow_mut().push(Rc::downgrade(&watch));
+        watch.rouse();
         watch
     }
 
     /// True if there are connections to look at.
     pub(super) fn is_empty(&self) -> bool {
         self.watches.borrow().is_empty()
+    }
+
+    /// True if there are connections that may soon have nothing to do.
+    pub(super) fn has_awake(&self) -> bool {
+        !self.common.awake.borrow().is_empty()
+    }
+
+    /// Looks at the connections that were used lately, and tells those to rest that are no longer.
+    pub(super) fn lull(&self) {
+        let now = self.common.advance();
+        self.common.awake.borrow_mut().retain(|watch| {
+            let Some(watch) = watch.upgrade() else { return false };
+            watch.tell_to_rest(now);
+            let is_new = now.saturating_sub(watch.stage_since.get()) < LONGEST_TICK;
+            let stays = is_new && watch.rest.get() != Rest::Yes;
+            watch.is_listed.set(stays);
+            stays
+        });
     }
 
     /// How long until the next look: a fraction of the shortest of the limits.
@@ -153,7 +213,7 @@ impl Watches {
 
     /// Looks at every connection, and tells those to end that have to.
     pub(super) fn look(&self) {
-        let now = self.clock.advance();
+        let now = self.common.advance();
         let limits = self.limits.borrow();
         let is_past = |deadline: Option<Duration>| deadline.is_some_and(|deadline| now >= deadline);
         let is_over = is_past(self.deadline.get());
@@ -162,8 +222,9 @@ impl Watches {
             let Some(watch) = watch.upgrade() else { return false };
             let is_over = is_over || (tunnels_are_over && watch.stage.get() == Stage::Tunnel);
             let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &limits) };
-            if let Some(ending) = ending {
-                watch.end(ending);
+            match ending {
+                Some(ending) => watch.end(ending),
+                None => watch.tell_to_rest(now),
             }
             true
         });
@@ -171,13 +232,13 @@ impl Watches {
 
     /// Each connection is to end with its next request: clients go elsewhere without losing one.
     pub(super) fn invite_no_more(&self) {
-        self.clock.is_late.set(true);
+        self.common.is_late.set(true);
     }
 
     /// Tells every connection to end after what is under way, and after `grace` at once; tunnels, which would never
     /// end by themselves, after `tunnel_grace`.
     pub(super) fn end(&self, grace: Duration, tunnel_grace: Duration) {
-        let now = self.clock.advance();
+        let now = self.common.advance();
         self.deadline.set(Some(now + grace));
         self.tunnel_deadline.set(Some(now + tunnel_grace));
         for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
@@ -186,7 +247,7 @@ impl Watches {
     }
 }
 
-impl Clock {
+impl Common {
     fn advance(&self) -> Duration {
         let now = self.start.elapsed();
         self.now.set(now);
@@ -195,14 +256,15 @@ impl Clock {
 }
 
 impl Watch {
-    /// A request begins. The second part is true if it is to be the last.
-    pub(super) fn begin(self: &Rc<Self>, limits: &Limits) -> (UnderWay, bool) {
+    /// A request begins, with a body or without. The second part is true if it is to be the last.
+    pub(super) fn begin(self: &Rc<Self>, limits: &Limits, has_body: bool) -> (UnderWay, bool) {
         self.under_way.set(self.under_way.get() + 1);
+        self.unread.set(has_body);
         self.enter(Stage::Busy);
         let requests = self.requests.get() + 1;
         self.requests.set(requests);
         let is_last = requests >= limits.connection_requests
-            || self.clock.is_late.get()
+            || self.common.is_late.get()
             || self.ending.get().is_some();
         (UnderWay(Rc::clone(self)), is_last)
     }
@@ -229,7 +291,52 @@ impl Watch {
             self.stalled_since.set(None);
             self.sent.set(true);
         } else if self.stalled_since.get().is_none() {
-            self.stalled_since.set(Some(self.clock.now.get()));
+            self.stalled_since.set(Some(self.common.now.get()));
+        }
+    }
+
+    /// All was written that there was.
+    pub(super) fn flush(&self) {
+        self.unsent.set(false);
+    }
+
+    /// True if HTTP holds nothing of the connection: neither of what came, nor of what is to go.
+    fn is_quiet(&self) -> bool {
+        let has_no_request = matches!(self.stage.get(), Stage::Greeting | Stage::Idle);
+        let is_clean = !self.received.get() && !self.unsent.get() && !self.unread.get();
+        has_no_request && is_clean && !self.multiplexed.get() && self.ending.get().is_none()
+    }
+
+    /// Tells the connection to rest, if it has been quiet for long enough.
+    fn tell_to_rest(&self, now: Duration) {
+        let quiet_for = now.saturating_sub(self.stage_since.get());
+        if self.rest.get() == Rest::No && self.is_quiet() && quiet_for >= READY {
+            self.rest.set(Rest::Told);
+            self.wake();
+        }
+    }
+
+    /// True if the connection was told to rest, and nothing came in between.
+    fn is_to_rest(&self) -> bool {
+        if self.rest.get() != Rest::Told {
+            return false;
+        }
+        let is_quiet = self.is_quiet();
+        self.rest.set(if is_quiet { Rest::Yes } else { Rest::No });
+        is_quiet
+    }
+
+    /// The connection is to be ready for requests, as a new one is.
+    pub(super) fn rouse(self: &Rc<Self>) {
+        self.rest.set(Rest::No);
+        if !self.is_listed.replace(true) {
+            self.common.awake.borrow_mut().push(Rc::downgrade(self));
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 
@@ -239,30 +346,29 @@ impl Watch {
             return;
         }
         if self.ending.replace(Some(ending)).is_none() {
-            self.told.set(self.clock.now.get());
+            self.told.set(self.common.now.get());
         }
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.wake();
     }
 
-    /// Polls a connection that ends when it is told to; `None` if that was at once. `part` asks it to.
+    /// Polls a connection that ends when it is told to, or could rest. `part` asks it to end.
     pub(super) async fn drive<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
         part: impl Fn(Pin<&mut C>),
-    ) -> Option<C::Output> {
+    ) -> Driven<C::Output> {
         let mut is_parting = false;
         std::future::poll_fn(|context| {
             match self.poll_ending(context) {
-                Some(Ending::Now) => return Poll::Ready(None),
+                Some(Ending::Now) => return Poll::Ready(Driven::Cut),
+                None if self.is_to_rest() => return Poll::Ready(Driven::Idle),
                 Some(ending) if !is_parting && self.is_to_part(ending) => {
                     is_parting = true;
                     part(connection.as_mut());
                 }
                 _ => {}
             }
-            connection.as_mut().poll(context).map(Some)
+            connection.as_mut().poll(context).map(Driven::Ended)
         })
         .await
     }
@@ -296,7 +402,7 @@ impl Watch {
     }
 
     /// How it has to end, if it has to; whoever asks is woken when that changes.
-    fn poll_ending(&self, context: &Context<'_>) -> Option<Ending> {
+    pub(super) fn poll_ending(&self, context: &Context<'_>) -> Option<Ending> {
         let ending = self.ending.get();
         if ending != Some(Ending::Now) {
             let known = self.waker.take().filter(|waker| waker.will_wake(context.waker()));
@@ -312,7 +418,7 @@ impl Watch {
 
     fn enter(&self, stage: Stage) {
         self.stage.set(stage);
-        self.stage_since.set(self.clock.now.get());
+        self.stage_since.set(self.common.now.get());
         self.received.set(false);
         self.head_since.set(None);
     }
@@ -372,6 +478,7 @@ impl Drop for UnderWay {
         let rest = self.0.under_way.get().saturating_sub(1);
         self.0.under_way.set(rest);
         if rest == 0 {
+            self.0.unsent.set(true);
             self.0.enter(Stage::Idle);
         }
     }

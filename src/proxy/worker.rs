@@ -1,6 +1,7 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
 use super::connection;
+use super::connections::{Connections, Open};
 use super::deadline::Deadlines;
 use super::drain::Draining;
 use super::listener::{Accepting, Listener, accept, accept_at_once};
@@ -11,9 +12,11 @@ use super::settings::Settings;
 use super::signing::{Signers, Signing};
 use super::tls::FrontTls;
 use super::trace::TraceIds;
-use super::watch::Watches;
+use super::transport::Transport;
+use super::watch::{LULL, Watches};
 use crate::admin::WorkerCounters;
 use crate::config::ValidConfig;
+use crate::jose;
 use crate::upstream::Refresher;
 use http::HeaderValue;
 use std::cell::RefCell;
@@ -22,10 +25,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::{error, warn};
+use tracing::warn;
 
+/// Connections that are accepted in one go, before anything else is looked at.
+const BATCH: usize = 64;
 /// Between two words in the log about the limit of connections.
 const FULL_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -120,6 +124,7 @@ impl Current {
 
 /// Serves `listener` on this thread until the drain is over.
 pub(super) fn run(listener: Listener, equipment: Equipment) -> std::io::Result<()> {
+    jose::this_is_an_event_loop();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // For look-ups of names.
@@ -138,8 +143,12 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     let (mut settings, mut draining) = (equipment.settings.clone(), equipment.draining.clone());
     let seats = &equipment.seats;
     let watches = Watches::new(current.get().config.server.limits.clone());
-    let mut connections = JoinSet::new();
-    let mut tick = ticking(&watches);
+    let connections = Connections::new(&equipment.counters);
+    let serve = |transport: Transport, seat: OwnedSemaphorePermit| {
+        let connection = connection::serve(transport, Rc::clone(&current), watches.add());
+        tokio::task::spawn_local(seated(connection, seat, connections.open()));
+    };
+    let (mut tick, mut lull) = (ticking(watches.tick()), ticking(LULL));
     // Accepted, but more than may be served at a time.
     let mut waiting = None;
     let mut told_full: Option<Instant> = None;
@@ -150,6 +159,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
         tokio::select! {
             biased;
             _ = tick.tick(), if !watches.is_empty() => watches.look(),
+            _ = lull.tick(), if watches.has_awake() => watches.lull(),
             () = draining.closed_to_new() => break,
             () = unready.unready(), if !is_unready => {
                 is_unready = true;
@@ -158,23 +168,27 @@ async fn serve(listener: Accepting, equipment: Equipment) {
             Ok(()) = settings.changed() => {
                 let new = current.get().renewed(&equipment);
                 watches.renew(new.config.server.limits.clone());
-                tick = ticking(&watches);
+                tick = ticking(watches.tick());
                 current.set(new);
-            }
-            // Keeps the set of finished connections empty.
-            Some(ended) = connections.join_next(), if !connections.is_empty() => {
-                note(&ended, &current.get().counters);
             }
             seat = Arc::clone(seats).acquire_owned(), if waiting.is_some() => {
                 if let (Ok(seat), Some(transport)) = (seat, waiting.take()) {
-                    let connection =
-                        connection::serve(transport, Rc::clone(&current), watches.add());
-                    connections.spawn_local(seated(connection, seat));
+                    serve(transport, seat);
                 }
             }
             accepted = accept(&listener), if waiting.is_none() => {
                 waiting = Some(accepted);
-                if seats.available_permits() == 0
+                for _ in 0..BATCH {
+                    let Some(transport) = waiting.take() else { break };
+                    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
+                        waiting = Some(transport);
+                        break;
+                    };
+                    serve(transport, seat);
+                    waiting = accept_at_once(&listener);
+                }
+                if waiting.is_some()
+                    && seats.available_permits() == 0
                     && told_full.is_none_or(|told| told.elapsed() >= FULL_INTERVAL)
                 {
                     told_full = Some(Instant::now());
@@ -189,15 +203,14 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     // Whoever has connected already does not find a closed door.
     while let Some(transport) = waiting.take().or_else(|| accept_at_once(&listener)) {
         let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { break };
-        let connection = connection::serve(transport, Rc::clone(&current), watches.add());
-        connections.spawn_local(seated(connection, seat));
+        serve(transport, seat);
     }
     drop(listener);
     let server = &current.get().config.server;
     watches.end(server.drain_timeout, server.drain_tunnels.min(server.drain_timeout));
-    while !connections.is_empty() {
+    loop {
         tokio::select! {
-            Some(ended) = connections.join_next() => note(&ended, &current.get().counters),
+            () = connections.ended() => break,
             _ = tick.tick() => watches.look(),
         }
     }
@@ -205,44 +218,12 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     signing.abort();
 }
 
-async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermit) {
+async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermit, _open: Open) {
     connection.await;
 }
 
-/// A panic ends the connection that it happened on, and nothing else.
-fn note(ended: &Result<(), JoinError>, counters: &WorkerCounters) {
-    if ended.as_ref().is_err_and(JoinError::is_panic) {
-        counters.panicked();
-        error!("a connection ended in a panic, which is a bug of kidstamp; others go on");
-    }
-}
-
-fn ticking(watches: &Watches) -> Interval {
-    let mut tick = interval(watches.tick());
+fn ticking(period: Duration) -> Interval {
+    let mut tick = interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admin::Counters;
-
-    #[test]
-    fn threat_50_a_panic_ends_one_connection_and_is_counted() {
-        let counters = Counters::new(1);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        tokio::task::LocalSet::new().block_on(&runtime, async {
-            let mut connections = JoinSet::new();
-            connections.spawn_local(async { panic!("a connection") });
-            connections.spawn_local(async { tokio::task::yield_now().await });
-            let mut well = 0;
-            while let Some(ended) = connections.join_next().await {
-                note(&ended, &counters.worker(0));
-                well += u32::from(ended.is_ok());
-            }
-            assert_eq!(well, 1, "the other one goes on");
-        });
-        assert_eq!(counters.panics(), 1);
-    }
 }
