@@ -3,7 +3,6 @@
 use super::node::{Kind, Node};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::ops::Range;
 
 /// A JSON text together with the places of its values.
@@ -61,7 +60,15 @@ pub struct Value<'d> {
     index: u32,
 }
 
-const NOTHING: Node = Node { kind: Kind::Null, start: 0, end: 0, key: None, after: 0 };
+const NOTHING: Node = Node {
+    kind: Kind::Null,
+    start: 0,
+    end: 0,
+    key: None,
+    key_is_escaped: false,
+    is_escaped: false,
+    after: 0,
+};
 
 impl<'d> Value<'d> {
     fn node(&self) -> Node {
@@ -99,21 +106,19 @@ impl<'d> Value<'d> {
 
     /// The member's name, unescaped; empty outside objects.
     pub fn name(&self) -> Cow<'d, str> {
-        let Some((start, end)) = self.node().key else { return Cow::Borrowed("") };
-        let raw = self.document.text.get(start as usize..end as usize).unwrap_or_default();
-        unescape(raw, raw.contains('\\')).unwrap_or_default()
+        let raw = self.raw_name().unwrap_or_default();
+        unescape(raw, self.node().key_is_escaped).unwrap_or_default()
     }
 
     /// True if this is the member `name`.
     fn is_named(&self, name: &str) -> bool {
-        let raw = self.raw_name().unwrap_or_default();
-        let content = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
-        // With an escape in it, it is longer than what it means.
-        match content.len().cmp(&name.len()) {
-            Ordering::Less => false,
-            Ordering::Equal => content == name && !content.contains('\\'),
-            Ordering::Greater => content.contains('\\') && self.name() == name,
+        let node = self.node();
+        let Some((start, end)) = node.key else { return false };
+        if node.key_is_escaped {
+            return self.name() == name;
         }
+        let content = self.document.text.get(start as usize + 1..(end as usize).saturating_sub(1));
+        content == Some(name)
     }
 
     /// The member's name as it stands, with its quotes; `None` outside objects.
@@ -124,8 +129,9 @@ impl<'d> Value<'d> {
 
     /// The content of a string, unescaped; `None` for other kinds.
     pub fn as_str(&self) -> Option<Cow<'d, str>> {
-        let raw = self.raw();
-        (self.kind() == Kind::String).then(|| unescape(raw, raw.contains('\\')).unwrap_or_default())
+        let node = self.node();
+        (node.kind == Kind::String)
+            .then(|| unescape(self.raw(), node.is_escaped).unwrap_or_default())
     }
 
     /// True if this is the string `text`.

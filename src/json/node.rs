@@ -24,5 +24,9 @@ pub(super) struct Node {
     pub(super) start: u32,
     pub(super) end: u32,
     pub(super) key: Option<(u32, u32)>,
+    /// The name has an escape in it.
+    pub(super) key_is_escaped: bool,
+    /// The value is a string that has one.
+    pub(super) is_escaped: bool,
     pub(super) after: u32,
 }

@@ -148,6 +148,13 @@ impl<'t> Names<'t> {
     }
 }
 
+/// The name of a member: where it stands with its quotes, and whether it has an escape in it.
+#[derive(Clone, Copy)]
+struct Name {
+    span: (u32, u32),
+    escaped: bool,
+}
+
 /// What the grammar allows at this point.
 #[derive(Clone, Copy, PartialEq)]
 enum Expect {
@@ -162,7 +169,7 @@ enum Expect {
 impl<'t> Scanner<'t> {
     fn run(mut self) -> Result<Scanned, ParseError> {
         let mut expect = Expect::Value;
-        let mut key: Option<(u32, u32)> = None;
+        let mut key: Option<Name> = None;
         loop {
             self.skip_blanks();
             let Some(byte) = self.peek() else {
@@ -208,7 +215,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A member name with its colon; leaves the scanner before the value.
-    fn name(&mut self) -> Result<(u32, u32), ParseError> {
+    fn name(&mut self) -> Result<Name, ParseError> {
         let start = self.at;
         let escaped = self.string()?;
         let raw = self.text.get(start..self.at).unwrap_or_default();
@@ -223,7 +230,7 @@ impl<'t> Scanner<'t> {
                 self.duplicates.push((open.node, start));
             }
         }
-        let span = (start as u32, self.at as u32);
+        let span = Name { span: (start as u32, self.at as u32), escaped };
         self.skip_blanks();
         match self.peek() {
             Some(b':') => self.at += 1,
@@ -233,16 +240,17 @@ impl<'t> Scanner<'t> {
         Ok(span)
     }
 
-    fn value(&mut self, first: u8, key: Option<(u32, u32)>) -> Result<Expect, ParseError> {
+    fn value(&mut self, first: u8, key: Option<Name>) -> Result<Expect, ParseError> {
         if self.nodes.len() >= self.limits.values {
             return Err(self.error(Problem::TooLarge));
         }
         let start = self.at;
+        let mut is_escaped = false;
         let kind = match first {
             b'{' | b'[' => return self.open_container(first, key),
             b'"' => {
-                let escaped = self.string()?;
-                if escaped
+                is_escaped = self.string()?;
+                if is_escaped
                     && unescape(self.text.get(start..self.at).unwrap_or_default(), true).is_none()
                 {
                     return Err(ParseError { problem: Problem::String, offset: start });
@@ -255,20 +263,27 @@ impl<'t> Scanner<'t> {
             b'-' | b'0'..=b'9' => self.number()?,
             _ => return Err(self.error(Problem::Unexpected)),
         };
-        self.push(kind, start, key);
+        self.push(kind, start, key, is_escaped);
         Ok(self.after_value())
     }
 
-    fn push(&mut self, kind: Kind, start: usize, key: Option<(u32, u32)>) {
-        let after = self.nodes.len() as u32 + 1;
-        self.nodes.push(Node { kind, start: start as u32, end: self.at as u32, key, after });
+    fn push(&mut self, kind: Kind, start: usize, name: Option<Name>, is_escaped: bool) {
+        self.nodes.push(Node {
+            kind,
+            start: start as u32,
+            end: self.at as u32,
+            key: name.map(|name| name.span),
+            key_is_escaped: name.is_some_and(|name| name.escaped),
+            is_escaped,
+            after: self.nodes.len() as u32 + 1,
+        });
     }
 
     fn after_value(&self) -> Expect {
         if self.open.is_empty() { Expect::End } else { Expect::CommaOrClose }
     }
 
-    fn open_container(&mut self, first: u8, key: Option<(u32, u32)>) -> Result<Expect, ParseError> {
+    fn open_container(&mut self, first: u8, key: Option<Name>) -> Result<Expect, ParseError> {
         if self.open.len() >= self.limits.depth {
             return Err(self.error(Problem::TooLarge));
         }
@@ -276,7 +291,7 @@ impl<'t> Scanner<'t> {
         let start = self.at;
         self.at += 1;
         self.open.push(Open { node: self.nodes.len(), object, names: Names::default() });
-        self.push(if object { Kind::Object } else { Kind::Array }, start, key);
+        self.push(if object { Kind::Object } else { Kind::Array }, start, key, false);
         Ok(if object { Expect::NameOrClose } else { Expect::ValueOrClose })
     }
 
