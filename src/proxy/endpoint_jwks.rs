@@ -5,8 +5,8 @@ use super::error::Refusal;
 use crate::clock;
 use crate::upstream::{PublishedKeys, Route};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
-    ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_TYPE, HeaderMap,
+    HeaderValue, IF_NONE_MATCH,
 };
 use http::{Method, Request, Response, StatusCode};
 
@@ -29,17 +29,13 @@ pub(super) fn answer<B>(request: &Request<B>, route: &Route) -> Result<Response<
 
 /// A document from memory, or the word that it is still the same.
 pub(super) fn respond(keys: &PublishedKeys, request: &HeaderMap) -> Response<Body> {
-    let unchanged = matches(request, &keys.etag);
-    let mut response =
-        Response::new(if unchanged { Body::Empty } else { Body::Full(keys.body.clone()) });
-    let headers = response.headers_mut();
-    headers.insert(ETAG, keys.etag.clone());
-    headers.insert(CACHE_CONTROL, keys.cache_control.clone());
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    if unchanged {
+    let mut response = Response::new(Body::Empty);
+    *response.headers_mut() = keys.head.clone();
+    if matches(request, &keys.etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(CONTENT_TYPE);
     } else {
-        headers.insert(CONTENT_TYPE, keys.content_type.clone());
+        *response.body_mut() = Body::Full(keys.body.clone());
     }
     response
 }
