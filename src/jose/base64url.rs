@@ -11,6 +11,16 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Writes `bytes` as base64url without padding at the end of `text`.
+pub fn encode_into(text: &mut String, bytes: impl AsRef<[u8]>) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
+/// How many characters so many bytes become.
+pub fn chars(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
 /// The bytes of `text`; `None` if it is not base64url in its one canonical spelling.
 pub fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
@@ -19,6 +29,17 @@ pub fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_as_long_as_it_is_said_to_be() {
+        for length in 0..100 {
+            let bytes = vec![0xfb; length];
+            let mut text = "a.".to_owned();
+            encode_into(&mut text, &bytes);
+            assert_eq!(text, format!("a.{}", encode(&bytes)));
+            assert_eq!(text.len(), 2 + chars(length));
+        }
+    }
 
     #[test]
     fn only_the_canonical_spelling_is_read() {

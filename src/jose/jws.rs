@@ -116,14 +116,14 @@ impl<'t> CompactJws<'t> {
             return Err(JwsError::HeaderNotObject);
         }
         let parsed = ProtectedHeader::of(document.root());
-        let header_json_text = document.text().to_owned();
         Ok(Self {
             text,
             header_end: header.len(),
             payload_end: header.len() + 1 + payload.len(),
             payload: decode(payload, "payload")?,
             signature: decode(signature, "signature")?,
-            header_json: header_json_text,
+            // It was just parsed.
+            header_json: String::from_utf8(header_json).unwrap_or_default(),
             header: parsed,
         })
     }
@@ -173,7 +173,8 @@ impl ProtectedHeader {
     fn of(header: Value<'_>) -> Self {
         // A `typ` that is no string is one that nobody knows, not a missing one.
         let typ = header.get("typ").map(|typ| {
-            let typ = typ.as_str().unwrap_or_default().to_ascii_lowercase();
+            let mut typ = typ.as_str().unwrap_or_default().into_owned();
+            typ.make_ascii_lowercase();
             typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
         });
         Self {

@@ -8,7 +8,6 @@ use super::{nonces, repair_token_response, rewrite};
 use crate::token::{TokenKind, TokenResponse};
 use crate::upstream::Route;
 use bytes::Bytes;
-use http::header::HeaderMap;
 use http::{Response, StatusCode};
 
 /// Treats a response of the token endpoint; returns what was done, for the log.
@@ -28,14 +27,15 @@ pub(super) async fn treat(
         // An error response (RFC 6749 §5.2) has no token: nothing to decide, nothing to count.
         return Ok((response, None));
     }
-    if !may_be_json(response.headers()) {
+    let media_type = rewrite::media_type(response.headers());
+    if !may_be_json(&media_type) {
         return pass(response, "content_type");
     }
     let (mut parts, body) = match rewrite::read(worker, response).await {
         Ok(read) => read,
         Err((response, reason)) => return pass(response, reason),
     };
-    if rewrite::media_type(&parts.headers) == "text/html" && !begins_an_object(&body) {
+    if media_type == "text/html" && !begins_an_object(&body) {
         return pass(Response::from_parts(parts, Body::Full(body)), "content_type");
     }
     let repair = repair_token_response::repair(&snapshot.treatments, asked, body);
@@ -69,10 +69,9 @@ pub(super) async fn treat(
 }
 
 /// JSON by its type, or of no type at all. A wrong one is some provider's habit; HTML is an error page as a rule.
-fn may_be_json(headers: &HeaderMap) -> bool {
-    let media_type = rewrite::media_type(headers);
+fn may_be_json(media_type: &str) -> bool {
     media_type.ends_with("json")
-        || matches!(media_type.as_str(), "" | "text/plain" | "text/javascript" | "text/html")
+        || matches!(media_type, "" | "text/plain" | "text/javascript" | "text/html")
 }
 
 /// True if a text may be a JSON object, told by its first character.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
+use std::borrow::Cow;
 
 /// What the rules make of the body of a response of the token endpoint.
 pub(super) struct Repair<'s> {
@@ -93,11 +94,9 @@ fn repair_head(worker: &Worker, settings: &Settings, parts: &mut Parts) {
 }
 
 /// The values of a field as one (RFC 9110 §5.3); `None` if the field is not there.
-fn all_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<_> = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        .collect();
-    (!values.is_empty()).then(|| values.join(", "))
+fn all_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    let mut values =
+        headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let first = values.next()?;
+    Some(values.fold(first, |all, value| all + ", " + value))
 }

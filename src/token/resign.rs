@@ -78,18 +78,23 @@ pub struct ResignError;
 impl Unsigned {
     /// Gives `token` the header and payload that `key` is to sign.
     pub(super) fn new(token: &VerifiedToken<'_>, key: &Arc<BridgeKey>, bridge: &Bridge) -> Self {
-        let header = base64url::encode(new_header(token, key));
-        let carried = bridge.carrier.then(|| with_carrier(token)).flatten().map(base64url::encode);
-        let fits = |payload: &String| {
-            header.len() + payload.len() + 2 + signature_chars(&key.key) <= bridge.max_token_bytes
+        let header = new_header(token, key);
+        let chars = |payload: &[u8]| {
+            let parts = [base64url::chars(header.len()), base64url::chars(payload.len())];
+            parts.iter().sum::<usize>() + 2 + signature_chars(&key.key)
         };
-        let carried = carried.filter(fits);
-        let has_carrier = carried.is_some();
-        let payload = carried.unwrap_or_else(|| base64url::encode(token.payload()));
+        let carried = bridge.carrier.then(|| with_carrier(token)).flatten();
+        let carried = carried.filter(|payload| chars(payload) <= bridge.max_token_bytes);
+        let payload = carried.as_deref().unwrap_or(token.payload());
+        // With room for the signature.
+        let mut signing_input = String::with_capacity(chars(payload));
+        base64url::encode_into(&mut signing_input, &header);
+        signing_input.push('.');
+        base64url::encode_into(&mut signing_input, payload);
         Self {
             key: Arc::clone(key),
-            signing_input: format!("{header}.{payload}"),
-            carried: has_carrier,
+            signing_input,
+            carried: carried.is_some(),
             expires: token.expires(),
         }
     }
@@ -115,7 +120,7 @@ impl Unsigned {
             self.key.key.sign(self.signing_input.as_bytes()).map_err(|_: KeyError| ResignError)?;
         let mut token = self.signing_input;
         token.push('.');
-        token.push_str(&base64url::encode(signature));
+        base64url::encode_into(&mut token, signature);
         Ok(token)
     }
 }
@@ -166,5 +171,5 @@ fn signature_chars(key: &SigningKey) -> usize {
         PublicKey::Rsa { n, .. } => n.len(),
         PublicKey::Ec { curve, .. } | PublicKey::Okp { curve, .. } => 2 * curve.octets(),
     };
-    (octets * 4).div_ceil(3)
+    base64url::chars(octets)
 }
