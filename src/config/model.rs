@@ -118,6 +118,8 @@ pub struct Server {
     pub log_requests: bool,
     /// Whether HTTP/2 is offered to clients that speak TLS.
     pub http2: bool,
+    /// Whether the names of header fields keep their capital letters in HTTP/1.
+    pub preserve_header_case: bool,
     /// `[server.tls]`, if kidstamp ends TLS itself.
     pub tls: Option<ServerTls>,
     /// `[server.limits]`

@@ -44,6 +44,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
     let requests = overrides.log_requests.as_ref();
     let log_requests = keys.setting("log_requests", requests, true, value::boolean);
     let http2 = keys.setting("http2", None, true, value::boolean);
+    let preserve_header_case = keys.setting("preserve_header_case", None, false, value::boolean);
     let tls = server_tls::read(keys.child("tls"), overrides);
     let limits = limits(keys.child("limits"));
 
@@ -79,6 +80,7 @@ pub(super) fn server(mut keys: Section<'_, '_>, overrides: &Overrides) -> Result
         log_format: log_format?.value,
         log_requests: log_requests?.value,
         http2: http2?.value,
+        preserve_header_case: preserve_header_case?.value,
         tls: tls?,
         limits: limits?,
     })

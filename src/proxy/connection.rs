@@ -12,6 +12,7 @@ use super::tls::{FrontTls, HTTP2};
 use super::transport::Transport;
 use super::watch::{Driven, Ending, UnderWay, Watch};
 use super::worker::{Current, Worker};
+use crate::upstream::MAX_PIECE;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
@@ -110,11 +111,16 @@ pub(super) async fn serve_http1<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut builder = http1::Builder::new();
-    builder
-        // Who takes too long is found by the watch.
-        .header_read_timeout(None)
-        .max_buf_size(current.get().config.server.limits.header_bytes)
-        .preserve_header_case(true);
+    {
+        let server = &current.get().config.server;
+        let max_head = server.limits.header_bytes;
+        builder
+            // Who takes too long is found by the watch.
+            .header_read_timeout(None)
+            .max_header_size(max_head)
+            .max_buf_size(MAX_PIECE.max(max_head))
+            .preserve_header_case(server.preserve_header_case);
+    }
     loop {
         let service = service_fn(|request: Request<Incoming>| {
             let (worker, client) = (current.get(), Rc::clone(client));

@@ -57,7 +57,7 @@ impl Refusal {
             UpstreamError::Connect(ConnectError::Timeout { .. }) => Self::Timeout,
             UpstreamError::Connect(_) => Self::Unreachable,
             UpstreamError::Busy => Self::Busy,
-            UpstreamError::Exchange(_) => Self::BadGateway,
+            UpstreamError::Exchange(_) | UpstreamError::Head(_) => Self::BadGateway,
             UpstreamError::FirstByte(_) => Self::Timeout,
         }
     }

@@ -5,70 +5,116 @@ use super::client::Client;
 use super::error::Refusal;
 use super::headers;
 use super::hygiene::origin_form;
+use super::look::Look;
+use super::pool::UpstreamError;
 use super::trace::Trace;
 use super::upgrade::{self, Asked};
 use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap, TE};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use std::cell::Cell;
 use std::rc::Rc;
 use tracing::warn;
 
-/// Sends `request` to the upstream; the error is why there is no response.
-///
-/// `upload` tells whether it is the client's body that breaks, or is late. With `can_upgrade`, the client may ask
-/// for another protocol.
-pub(super) async fn forward(
-    worker: &Worker,
-    mut request: Request<Body>,
-    client: &Rc<Client>,
-    trace: &Trace,
-    forwarding: Option<&Forwarding>,
-    upload: Option<&Upload>,
-    can_upgrade: bool,
-) -> Result<Response<Body>, Refusal> {
-    if let Some(target) = origin_form(request.uri()) {
-        *request.uri_mut() = target;
-    }
-    // The requests of an HTTP/2 connection come all at once, and would take it from each other.
-    let can_bind = request.version() <= Version::HTTP_11;
-    if request.version() == Version::HTTP_10 {
-        give_host(worker, request.headers_mut(), forwarding);
-    }
-    let http2 = worker.config.upstream.http2;
-    let asked = if can_upgrade && !http2 { Asked::of(&request) } else { None };
-    let takes_trailers = http2 && headers::takes_trailers(request.headers());
-    *request.version_mut() = Version::HTTP_11;
-    headers::prepare_request(request.headers_mut(), client, forwarding, &worker.via, trace);
-    if takes_trailers {
-        // The one thing of its kind that HTTP/2 has (RFC 9113 §8.2.2); gRPC asks for it.
-        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-    }
-    if let Some(asked) = asked.clone() {
-        asked.apply(request.headers_mut());
-    }
-    match worker.pool.send(request, can_bind.then_some(client), upload).await {
-        Ok((mut response, lease)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let Some(agreed) = upgrade::begin(asked.as_ref(), &mut response, lease, client) else {
-                warn!(trace_id = %trace, "the upstream switched protocols unasked; its connection is closed");
+/// What a request is passed on with.
+pub(super) struct Errand<'e> {
+    pub(super) worker: &'e Worker,
+    pub(super) client: &'e Rc<Client>,
+    /// At the request as it came.
+    pub(super) look: &'e Look,
+    pub(super) trace: &'e Trace,
+    pub(super) forwarding: Option<&'e Forwarding>,
+    /// Tells whether it is the client's body that breaks, or is late.
+    pub(super) upload: Option<&'e Upload>,
+    /// The client may ask for another protocol.
+    pub(super) can_upgrade: bool,
+}
+
+impl Errand<'_> {
+    /// Takes `request` and sends it to the upstream; the error is why there is no response.
+    pub(super) async fn run(&self, request: &mut Request<Body>) -> Result<Response<Body>, Refusal> {
+        // The requests of an HTTP/2 connection come all at once, and would take it from each other.
+        let can_bind = request.version() <= Version::HTTP_11;
+        let can_upgrade =
+            self.can_upgrade && self.look.has_upgrade && !self.worker.config.upstream.http2;
+        let asked = if can_upgrade { Asked::of(request) } else { None };
+        // Before what is added to it, which would have to be copied, too.
+        let spare = Cell::new(spare(request));
+        self.prepare(request, asked.as_ref());
+        let again = || {
+            let mut request = spare.take()?;
+            self.prepare(&mut request, asked.as_ref());
+            Some(request)
+        };
+        let client = can_bind.then_some(self.client);
+        let sent = self.worker.pool.send(request, &again, client, self.upload).await;
+        let (mut response, lease) = sent.map_err(|error| self.refusal(&error))?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let begun = upgrade::begin(asked.as_ref(), &mut response, lease, self.client);
+            let Some(agreed) = begun else {
+                warn!(trace_id = %self.trace, "the upstream switched protocols unasked; its connection is closed");
                 return Err(Refusal::BadGateway);
             };
             headers::prepare_response(response.headers_mut());
             upgrade::agree(response.headers_mut(), agreed);
-            Ok(response.map(|_| Body::Empty))
+            return Ok(response.map(|_| Body::Empty));
         }
-        Ok((mut response, lease)) => {
-            *response.version_mut() = Version::HTTP_11;
-            headers::prepare_response(response.headers_mut());
-            Ok(response.map(|body| Body::of_upstream(body, lease, *trace)))
+        *response.version_mut() = Version::HTTP_11;
+        headers::prepare_response(response.headers_mut());
+        Ok(response.map(|body| Body::of_upstream(body, lease, *self.trace)))
+    }
+
+    /// Makes a client's request one for the upstream.
+    fn prepare(&self, request: &mut Request<Body>, asked: Option<&Asked>) {
+        let Self { worker, forwarding, look, .. } = *self;
+        if let Some(target) = origin_form(request.uri()) {
+            *request.uri_mut() = target;
         }
-        Err(_) if upload.is_some_and(Upload::is_stalled) => Err(Refusal::ClientStalled),
-        Err(_) if upload.is_some_and(Upload::is_broken) => Err(Refusal::ClientBody),
-        Err(error) => {
-            warn!(trace_id = %trace, "no response from the upstream: {error}");
-            Err(Refusal::of_upstream(&error))
+        if request.version() == Version::HTTP_10 {
+            give_host(worker, request.headers_mut(), forwarding);
+        }
+        *request.version_mut() = Version::HTTP_11;
+        let takes_trailers = look.has_te
+            && worker.config.upstream.http2
+            && headers::takes_trailers(request.headers());
+        let headers = request.headers_mut();
+        headers::prepare_request(headers, self.client, forwarding, &worker.via, look, self.trace);
+        if takes_trailers {
+            // The one thing of its kind that HTTP/2 has (RFC 9113 §8.2.2); gRPC asks for it.
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(asked) = asked {
+            asked.apply(headers);
         }
     }
+
+    /// What the client is told when there is no response.
+    fn refusal(&self, error: &UpstreamError) -> Refusal {
+        if self.upload.is_some_and(Upload::is_stalled) {
+            return Refusal::ClientStalled;
+        }
+        if self.upload.is_some_and(Upload::is_broken) {
+            return Refusal::ClientBody;
+        }
+        warn!(trace_id = %self.trace, "no response from the upstream: {error}");
+        Refusal::of_upstream(error)
+    }
+}
+
+/// A copy of a request that may safely be sent twice (RFC 9110 §9.2.2): without a body, and with a method that is
+/// idempotent. What it lacks is the case of the names of its fields.
+fn spare(request: &Request<Body>) -> Option<Request<Body>> {
+    let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !idempotent || !matches!(request.body(), Body::Empty) {
+        return None;
+    }
+    let mut copy = Request::new(Body::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 /// A request of HTTP/1.0 may have no `Host`; the one that goes on is of HTTP/1.1 and must (RFC 9112 §3.2).

@@ -1,16 +1,18 @@
 //! One request, from its head to the head of its response.
 
 use super::asked::Asked;
-use super::body::Body;
+use super::body::{Body, Upload};
 use super::client::Client;
 use super::error::Refusal;
+use super::forward::Errand;
 use super::logout_relay;
+use super::look::Look;
 use super::trace::Trace;
 use super::vouch::Deed;
 use super::worker::Worker;
 use super::{
-    endpoint_authorize, endpoint_discovery, endpoint_jwks, endpoint_jwt, endpoint_token, forward,
-    hygiene, restore, rewrite,
+    endpoint_authorize, endpoint_discovery, endpoint_jwks, endpoint_jwt, endpoint_token, hygiene,
+    restore, rewrite,
 };
 use crate::token::Place;
 use crate::upstream::{Endpoint, Route, Site};
@@ -37,11 +39,17 @@ pub(super) async fn handle(
     client: &Rc<Client>,
 ) -> Response<Body> {
     let started = Instant::now();
-    let trace = Trace::of(request.headers(), &worker.trace_ids);
+    let (parts, incoming) = request.into_parts();
+    let idle = worker.config.server.limits.body_idle;
+    let (body, upload) = Body::of_client(incoming, &worker.deadlines, idle);
+    // From here on only lent: it is long, and each hand that it went through would copy it.
+    let mut request = Request::from_parts(parts, body);
+    let look = Look::at(&request);
+    let trace = Trace::of(request.headers(), &look, &worker.trace_ids);
     let method = worker.config.server.log_requests.then(|| request.method().clone());
     let mut account = Account { endpoint: Endpoint::Other, deed: None };
-    let answer = answer(worker, request, client, &trace, &mut account).await;
-    let response = answer.unwrap_or_else(|refusal| {
+    let way = Way { worker, upload: upload.as_deref(), look: &look, client, trace: &trace };
+    let response = way.answer(&mut request, &mut account).await.unwrap_or_else(|refusal| {
         account.deed = Some(refusal.name().into());
         refusal.response(&trace)
     });
@@ -61,78 +69,6 @@ pub(super) async fn handle(
         );
     }
     response
-}
-
-async fn answer(
-    worker: &Worker,
-    request: Request<Incoming>,
-    client: &Rc<Client>,
-    trace: &Trace,
-    account: &mut Account,
-) -> Result<Response<Body>, Refusal> {
-    let max_head = worker.config.server.limits.header_bytes;
-    hygiene::check(&request, &worker.via_name, max_head)?;
-    if let Some(named) = &client.tls_host {
-        hygiene::check_tls_host(&request, named)?;
-    }
-    if request.uri().path() == "*" {
-        return Ok(about_the_server());
-    }
-    if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
-        account.endpoint = Endpoint::LogoutRelay;
-        let (response, deed) = Box::pin(logout_relay::answer(worker, relay, request)).await;
-        account.deed = Some(deed);
-        return Ok(response);
-    }
-    let mut site = worker.refresher.site.load();
-    if !site.is_complete {
-        Box::pin(await_documents(worker, &site, request.uri().path())).await;
-        site = worker.refresher.site.load();
-    }
-    let route = site.route(request.uri().path());
-    account.endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
-    let jwt = route.and_then(|route| {
-        let kind = endpoint_jwt::kind_of(route.endpoint)?;
-        route.snapshot.as_ref()?.treatments.concern(kind).then_some((route, kind))
-    });
-    let way = Way { worker, site: &site, client, trace };
-    let (response, deed) = match (account.endpoint, route) {
-        (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(&request, route)?, None),
-        (Endpoint::Discovery, Some(route)) => match endpoint_discovery::answer(&request, route) {
-            Some(response) => (response, Some("repaired".into())),
-            None => (way.pass(request, Some(route), Reading::No).await?, None),
-        },
-        (Endpoint::ServerMetadata, Some(route)) => {
-            match endpoint_discovery::answer(&request, route) {
-                Some(response) => (response, Some("repaired".into())),
-                None => {
-                    let question = endpoint_discovery::Question::of(&request);
-                    let response = way.pass(request, Some(route), Reading::No).await?;
-                    (question.or_document(route, response), None)
-                }
-            }
-        }
-        (Endpoint::Token, Some(route)) => {
-            let mut asked = Asked::of(request.headers());
-            let reading = Reading::WithForm(&mut asked);
-            let response = way.pass(request, Some(route), reading).await?;
-            Box::pin(endpoint_token::treat(worker, route, &asked, response)).await?
-        }
-        _ => match (jwt, endpoint_authorize::Expected::of(&site, route, &request)) {
-            (Some((route, kind)), _) => {
-                let response = way.pass(request, Some(route), Reading::Yes).await?;
-                Box::pin(endpoint_jwt::treat(worker, route, kind, response)).await?
-            }
-            (None, Some(expected)) => {
-                let reading = if expected.page { Reading::Yes } else { Reading::No };
-                let response = way.pass(request, route, reading).await?;
-                Box::pin(endpoint_authorize::treat(worker, &site, &expected, response)).await?
-            }
-            (None, None) => (way.pass(request, route, Reading::No).await?, None),
-        },
-    };
-    account.deed = deed;
-    Ok(response)
 }
 
 /// Waits for documents of the provider, where a request can't be treated rightly without them: its path could be
@@ -162,38 +98,113 @@ enum Reading<'r> {
 /// What a request takes along on its way to the provider.
 struct Way<'w> {
     worker: &'w Worker,
-    site: &'w Site,
+    /// How far the client's body is, if there is one.
+    upload: Option<&'w Upload>,
+    look: &'w Look,
     client: &'w Rc<Client>,
     trace: &'w Trace,
 }
 
 impl Way<'_> {
+    /// Answers a request, or says why not.
+    async fn answer(
+        &self,
+        request: &mut Request<Body>,
+        account: &mut Account,
+    ) -> Result<Response<Body>, Refusal> {
+        let Self { worker, look, client, .. } = *self;
+        let max_head = worker.config.server.limits.header_bytes;
+        hygiene::check(request, look, &worker.via_name, max_head)?;
+        if let Some(named) = &client.tls_host {
+            hygiene::check_tls_host(request, named)?;
+        }
+        if request.uri().path() == "*" {
+            return Ok(about_the_server());
+        }
+        if let Some(relay) = worker.relays.iter().find(|relay| relay.path == request.uri().path()) {
+            account.endpoint = Endpoint::LogoutRelay;
+            let (response, deed) = Box::pin(logout_relay::answer(worker, relay, request)).await;
+            account.deed = Some(deed);
+            return Ok(response);
+        }
+        let mut site = worker.refresher.site.load();
+        if !site.is_complete {
+            Box::pin(await_documents(worker, &site, request.uri().path())).await;
+            site = worker.refresher.site.load();
+        }
+        let route = site.route(request.uri().path());
+        account.endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+        let jwt = route.and_then(|route| {
+            let kind = endpoint_jwt::kind_of(route.endpoint)?;
+            route.snapshot.as_ref()?.treatments.concern(kind).then_some((route, kind))
+        });
+        let (response, deed) = match (account.endpoint, route) {
+            (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(request, route)?, None),
+            (Endpoint::Discovery, Some(route)) => {
+                match endpoint_discovery::answer(request, route) {
+                    Some(response) => (response, Some("repaired".into())),
+                    None => (self.pass(&site, request, Some(route), Reading::No).await?, None),
+                }
+            }
+            (Endpoint::ServerMetadata, Some(route)) => {
+                match endpoint_discovery::answer(request, route) {
+                    Some(response) => (response, Some("repaired".into())),
+                    None => {
+                        let question = endpoint_discovery::Question::of(request);
+                        let response = self.pass(&site, request, Some(route), Reading::No).await?;
+                        (question.or_document(route, response), None)
+                    }
+                }
+            }
+            (Endpoint::Token, Some(route)) => {
+                let mut asked = Asked::of(request.headers());
+                let reading = Reading::WithForm(&mut asked);
+                let response = self.pass(&site, request, Some(route), reading).await?;
+                Box::pin(endpoint_token::treat(worker, route, &asked, response)).await?
+            }
+            _ => match (jwt, endpoint_authorize::Expected::of(&site, route, request)) {
+                (Some((route, kind)), _) => {
+                    let response = self.pass(&site, request, Some(route), Reading::Yes).await?;
+                    Box::pin(endpoint_jwt::treat(worker, route, kind, response)).await?
+                }
+                (None, Some(expected)) => {
+                    let reading = if expected.page { Reading::Yes } else { Reading::No };
+                    let response = self.pass(&site, request, route, reading).await?;
+                    Box::pin(endpoint_authorize::treat(worker, &site, &expected, response)).await?
+                }
+                (None, None) => (self.pass(&site, request, route, Reading::No).await?, None),
+            },
+        };
+        account.deed = deed;
+        Ok(response)
+    }
+
     /// Restores the tokens of a request and passes it on.
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        site: &Site,
+        request: &mut Request<Body>,
         route: Option<&Route>,
         mut reading: Reading<'_>,
     ) -> Result<Response<Body>, Refusal> {
-        let worker = self.worker;
-        let (mut parts, incoming) = request.into_parts();
-        let idle = worker.config.server.limits.body_idle;
-        let (mut body, upload) = Body::of_client(incoming, &worker.deadlines, idle);
+        let Self { worker, upload, look, client, trace } = *self;
         let count = |place: Option<Place>| {
             place.into_iter().for_each(|place| worker.counters.restored(place));
         };
-        count(restore::in_authorization(&mut parts.headers));
-        count(restore::in_query(&mut parts.uri));
+        if look.has_authorization {
+            count(restore::in_authorization(request.headers_mut()));
+        }
+        count(restore::in_query(request.uri_mut()));
         let endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
         if endpoint.takes_tokens_in_bodies()
-            && let Some(place) = restore::place_in_body(&parts.method, &parts.headers)
+            && let Some(place) = restore::place_in_body(request.method(), request.headers())
         {
             let limit = worker.config.server.limits.rewritten_body_bytes;
-            let restoring = restore::in_body(&mut parts.headers, body, place, limit);
-            let (restored, place) = Box::pin(restoring).await;
+            let body = std::mem::take(request.body_mut());
+            let restoring = restore::in_body(request.headers_mut(), body, place, limit);
+            let (body, place) = Box::pin(restoring).await;
             count(place);
-            body = restored;
-            match upload.as_deref() {
+            match upload {
                 Some(upload) if upload.is_stalled() => return Err(Refusal::ClientStalled),
                 Some(upload) if upload.is_broken() => return Err(Refusal::ClientBody),
                 _ => {}
@@ -201,19 +212,17 @@ impl Way<'_> {
             if let (Reading::WithForm(asked), Body::Full(form)) = (&mut reading, &body) {
                 asked.learn_from_form(form);
             }
+            *request.body_mut() = body;
         }
         if !matches!(reading, Reading::No) {
-            rewrite::prepare_request(&mut parts.headers);
+            rewrite::prepare_request(request.headers_mut());
         }
         let snapshot = route.and_then(|route| route.snapshot.as_ref());
-        let forwarding =
-            snapshot.map(|snapshot| &snapshot.forwarding).or(self.site.forwarding.as_ref());
-        let request = Request::from_parts(parts, body);
+        let forwarding = snapshot.map(|snapshot| &snapshot.forwarding).or(site.forwarding.as_ref());
         // What is read as a whole is no tunnel, and neither is what follows a body.
         let can_upgrade = matches!(reading, Reading::No) && upload.is_none();
-        let (client, trace) = (self.client, self.trace);
-        let upload = upload.as_deref();
-        forward::forward(worker, request, client, trace, forwarding, upload, can_upgrade).await
+        let errand = Errand { worker, client, look, trace, forwarding, upload, can_upgrade };
+        errand.run(request).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Header fields that a proxy removes, sets or must not believe (RFC 9110 §7.6, RFC 7239).
 
 use super::client::{Client, Hops};
+use super::look::Look;
 use super::trace::Trace;
 use crate::upstream::Forwarding;
 use http::header::{
@@ -27,14 +28,17 @@ pub(super) fn prepare_request(
     client: &Client,
     forwarding: Option<&Forwarding>,
     via: &HeaderValue,
+    look: &Look,
     trace: &Trace,
 ) {
     let before = client.is_trusted().then(|| Hops::read(headers));
-    strip(headers, |name| is_hop_by_hop(name) || is_spoofable(name));
+    if look.has_unwanted {
+        strip(headers, |name| is_hop_by_hop(name) || is_spoofable(name));
+    }
     // One growth of the table instead of several.
     headers.reserve(7);
     client.apply(headers, forwarding, before);
-    trace.apply(headers);
+    trace.apply(headers, look);
     headers.append(VIA, via.clone());
 }
 
@@ -79,7 +83,7 @@ fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
 }
 
 /// Fields of this connection only, which are never passed on (RFC 9110 §7.6.1).
-fn is_hop_by_hop(name: &str) -> bool {
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
@@ -95,7 +99,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// What a server could believe about the origin or the framing of a request, and kidstamp's own fields, in any
 /// spelling that a server could take for them (`X_Forwarded_Host`, `KIDSTAMP_…`).
-fn is_spoofable(name: &str) -> bool {
+pub(super) fn is_spoofable(name: &str) -> bool {
     let is = |prefix: &str| {
         name.len() >= prefix.len()
             && name
@@ -184,11 +188,13 @@ mod tests {
         let forwarding = Forwarding::new(&Origin::parse("https://sso.test:8443").unwrap());
         let client = Client::new("192.0.2.7:1234".parse().ok(), &[]);
         let given: [u8; 32] = *b"0af7651916cd43dd8448eb211c80319c";
+        let look = Look::at_fields(&headers);
         prepare_request(
             &mut headers,
             &client,
             Some(&forwarding),
             &HeaderValue::from_static("1.1 kidstamp"),
+            &look,
             &Trace::Given(given),
         );
         let mut fields: Vec<String> = headers

@@ -16,7 +16,6 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use std::error::Error;
 use std::time::Duration;
 use tracing::warn;
@@ -80,14 +79,12 @@ enum RelayError {
 pub(super) async fn answer(
     worker: &Worker,
     relay: &Relay,
-    request: Request<Incoming>,
+    request: &mut Request<Body>,
 ) -> (Response<Body>, Deed) {
     if request.method() != Method::POST {
         return refused(StatusCode::METHOD_NOT_ALLOWED, "method");
     }
-    let idle = worker.config.server.limits.body_idle;
-    let (body, _) = Body::of_client(request.into_body(), &worker.deadlines, idle);
-    let ReadAhead::Whole(form) = body.read(MAX_BYTES).await else {
+    let ReadAhead::Whole(form) = std::mem::take(request.body_mut()).read(MAX_BYTES).await else {
         return refused(StatusCode::BAD_REQUEST, "body");
     };
     let Some(logout) = LogoutRequest::parse(&form) else {

@@ -28,6 +28,7 @@ pub mod in_memory;
 mod judge;
 mod listener;
 mod logout_relay;
+mod look;
 mod nonces;
 mod pool;
 mod proxy_protocol;

@@ -6,6 +6,7 @@
 use super::body::{Body, Upload};
 use super::client::Client;
 use super::deadline::{Deadline, Deadlines};
+use super::look;
 use super::settings::Settings;
 use super::slots::{Slot, Slots};
 use crate::admin::{UpstreamFailure, WorkerCounters};
@@ -14,7 +15,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
     WWW_AUTHENTICATE,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -106,6 +107,9 @@ pub(super) enum UpstreamError {
     /// No response head in time.
     #[error("no answer from the upstream within {0:?}")]
     FirstByte(Duration),
+    /// The head of the response is too long.
+    #[error("the head of the response is longer than server.limits.header_bytes = {0}")]
+    Head(usize),
     /// As many requests are there as may be, and wait as may wait.
     #[error(
         "too many requests are at the upstream and wait for it; see server.limits.upstream_requests and upstream_queue"
@@ -118,7 +122,7 @@ impl UpstreamError {
         match self {
             Self::Connect(ConnectError::Unhealthy { .. }) => UpstreamFailure::Unhealthy,
             Self::Connect(_) => UpstreamFailure::Connect,
-            Self::Exchange(_) => UpstreamFailure::Broken,
+            Self::Exchange(_) | Self::Head(_) => UpstreamFailure::Broken,
             Self::FirstByte(_) => UpstreamFailure::FirstByte,
             Self::Busy => UpstreamFailure::Busy,
         }
@@ -158,19 +162,26 @@ impl Pool {
         })
     }
 
-    /// Sends `request` and waits for the head of the response, for as long as the configuration says after the
+    /// Takes and sends `request` and waits for the head of the response, for as long as the configuration says after the
     /// last that moved of the request's body.
     ///
-    /// What was never written is sent again on a new connection; so is a request without a body whose method is
-    /// idempotent (RFC 9110 §9.2.2), if a kept connection broke before any byte of a response came. A connection
-    /// on which a user signs in (RFC 4559) belongs to `client` from there on, if that can have one.
+    /// What was never written is sent again on a new connection; so is what `again` makes, if a kept connection broke
+    /// before any byte of a response came. A connection on which a user signs in (RFC 4559) belongs to `client` from
+    /// there on, if that can have one.
     pub(super) async fn send(
         self: &Rc<Self>,
-        request: Request<Body>,
+        request: &mut Request<Body>,
+        again: &dyn Fn() -> Option<Request<Body>>,
         client: Option<&Rc<Client>>,
         upload: Option<&Upload>,
     ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
-        let result = self.send_in_time(request, client, upload).await;
+        let mut result = self.send_in_time(request, again, client, upload).await;
+        let max_head = self.connector.max_head();
+        if let Ok((response, _)) = &result
+            && look::bytes_of_fields(response.headers()) > max_head
+        {
+            result = Err(UpstreamError::Head(max_head));
+        }
         if let Err(error) = &result
             && !upload.is_some_and(Upload::has_failed)
         {
@@ -181,7 +192,8 @@ impl Pool {
 
     async fn send_in_time(
         self: &Rc<Self>,
-        request: Request<Body>,
+        request: &mut Request<Body>,
+        again: &dyn Fn() -> Option<Request<Body>>,
         client: Option<&Rc<Client>>,
         upload: Option<&Upload>,
     ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
@@ -197,7 +209,7 @@ impl Pool {
         deadline.set(end.min(started + first_byte));
         let asked = Cell::default();
         // In its place: handed on, it would be there twice in what each connection of a client keeps.
-        let exchange = std::pin::pin!(self.exchange(request, client, upload, term, &asked));
+        let exchange = std::pin::pin!(self.exchange(request, again, client, upload, term, &asked));
         deadline
             .bound(exchange, |deadline| {
                 let now = Instant::now();
@@ -225,14 +237,14 @@ impl Pool {
 
     async fn exchange(
         self: &Rc<Self>,
-        request: Request<Body>,
+        request: &mut Request<Body>,
+        again: &dyn Fn() -> Option<Request<Body>>,
         client: Option<&Rc<Client>>,
         upload: Option<&Upload>,
         term: Term,
         asked: &Cell<Option<SocketAddr>>,
     ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
         let signs_in = carries_connection_authentication(request.headers());
-        let mut request = request;
         let own = match client {
             Some(client) => own_connection(client).await,
             None => None,
@@ -254,15 +266,14 @@ impl Pool {
         };
         if let Some(mut kept) = kept {
             asked.set(Some(kept.address));
-            let spare = spare(&request);
-            match kept.sender.try_send_request(request).await {
+            match kept.sender.try_send_request(std::mem::take(request)).await {
                 Ok(response) => {
                     self.connector.health().answered(kept.address);
                     let home = home(is_own, &kept, &response);
                     return Ok((response, lease(kept, home)));
                 }
-                Err(mut error) => match error.take_message().or(spare) {
-                    Some(unsent) => request = unsent,
+                Err(mut error) => match error.take_message().or_else(again) {
+                    Some(unsent) => *request = unsent,
                     None => {
                         return Err(self.broken(kept.address, error.into_error(), upload));
                     }
@@ -273,7 +284,7 @@ impl Pool {
         let mut connection = Box::pin(self.open()).await?;
         let address = connection.address;
         asked.set(Some(address));
-        match connection.sender.send_request(request).await {
+        match connection.sender.send_request(std::mem::take(request)).await {
             Ok(response) => {
                 self.connector.health().answered(address);
                 let home = home(false, &connection, &response);
@@ -401,19 +412,6 @@ async fn own_connection(client: &Client) -> Option<Connection> {
     let mut own = client.bound.take()?;
     own.sender.ready().await.ok()?;
     Some(own)
-}
-
-/// A copy of a request that may safely be sent twice; what it lacks is the case of the names of its fields.
-fn spare(request: &Request<Body>) -> Option<Request<Body>> {
-    let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !idempotent || !matches!(request.body(), Body::Empty) {
-        return None;
-    }
-    let mut copy = Request::new(Body::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
 }
 
 fn carries_connection_authentication(headers: &HeaderMap) -> bool {

@@ -38,6 +38,7 @@ impl Settings {
         let limits = &config.server.limits;
         let connector = Connector::new(&config.upstream)?
             .with_max_head(limits.header_bytes)
+            .with_header_case(config.server.preserve_header_case)
             .with_max_ratio(limits.decompression_ratio);
         let via_name = via_name(&config);
         let via = HeaderValue::from_str(&format!("1.1 {via_name}"));

@@ -3,6 +3,7 @@
 //! A `traceparent` that is well-formed goes on as it came. Otherwise one is made; its trace ID names the request in
 //! the log and in errors, and is written out only where somebody reads it.
 
+use super::look::Look;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::cell::Cell;
 use std::fmt;
@@ -57,24 +58,27 @@ fn next(state: &Cell<u64>) -> u64 {
 
 impl Trace {
     /// The client's, or a new one.
-    pub(super) fn of(headers: &HeaderMap, ids: &TraceIds) -> Self {
-        given(headers).map_or_else(|| ids.next(), Self::Given)
+    pub(super) fn of(headers: &HeaderMap, look: &Look, ids: &TraceIds) -> Self {
+        let given = if look.has_traceparent { given(headers) } else { None };
+        given.map_or_else(|| ids.next(), Self::Given)
     }
 
     /// Writes one that was made into the request; `tracestate` belonged to what was not understood (§3.3.1).
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+    pub(super) fn apply(&self, headers: &mut HeaderMap, look: &Look) {
         let Self::Made { id: [high, low], parent } = self else { return };
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
-        let mut digits = text.iter_mut().skip(3);
-        write_hex(*high, &mut digits);
-        write_hex(*low, &mut digits);
-        let mut digits = digits.skip(1);
-        write_hex(*parent, &mut digits);
+        for (place, number) in [(3, high), (19, low), (36, parent)] {
+            if let Some(digits) = text.get_mut(place..place + 16) {
+                digits.copy_from_slice(&hex(*number));
+            }
+        }
         // Sampled, as a request without the field is, unless the provider's own sampler decides.
         if let Ok(value) = HeaderValue::from_bytes(&text) {
             headers.insert(TRACEPARENT, value);
         }
-        headers.remove(TRACESTATE);
+        if look.has_tracestate {
+            headers.remove(TRACESTATE);
+        }
     }
 }
 
@@ -87,11 +91,13 @@ impl fmt::Display for Trace {
     }
 }
 
-fn write_hex<'t>(number: u64, digits: &mut impl Iterator<Item = &'t mut u8>) {
-    for (shift, digit) in (0..16).rev().zip(digits) {
-        let nibble = (number >> (4 * shift)) as u8 & 0xf;
-        *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+/// The sixteen digits of a number, all at once: this is done for each request.
+fn hex(number: u64) -> [u8; 16] {
+    let mut nibbles = [0; 16];
+    for (pair, byte) in nibbles.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair.copy_from_slice(&[byte >> 4, byte & 0xf]);
     }
+    nibbles.map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 })
 }
 
 /// The trace ID of a `traceparent` that stands once and is well-formed (§3.2.2), also of a later version.
@@ -128,7 +134,7 @@ mod tests {
         for value in values {
             headers.append(TRACEPARENT, HeaderValue::from_str(value).unwrap());
         }
-        Trace::of(&headers, &TraceIds::new())
+        Trace::of(&headers, &Look::at_fields(&headers), &TraceIds::new())
     }
 
     #[test]
@@ -157,10 +163,11 @@ mod tests {
         let ids = TraceIds::new();
         let mut headers = HeaderMap::new();
         headers.insert(TRACESTATE, HeaderValue::from_static("a=b"));
-        let made = Trace::of(&headers, &ids);
-        made.apply(&mut headers);
+        let look = Look::at_fields(&headers);
+        let made = Trace::of(&headers, &look, &ids);
+        made.apply(&mut headers, &look);
         assert_eq!(given(&headers).map(Trace::Given).unwrap().to_string(), made.to_string());
         assert!(!headers.contains_key(TRACESTATE));
-        assert_ne!(Trace::of(&HeaderMap::new(), &ids).to_string(), made.to_string());
+        assert_ne!(ids.next().to_string(), made.to_string());
     }
 }

@@ -46,9 +46,9 @@ impl Asked {
     }
 
     /// Writes it into the fields of the request that goes on.
-    pub(super) fn apply(self, headers: &mut HeaderMap) {
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, self.0);
+        headers.insert(UPGRADE, self.0.clone());
     }
 
     /// The protocol that a 101 switches to; `None` if it is none of those that were asked for.

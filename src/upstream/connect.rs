@@ -26,6 +26,7 @@ pub struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
     max_head: usize,
+    preserves_header_case: bool,
     max_ratio: usize,
     health: Health,
     #[cfg(feature = "in-memory")]
@@ -41,6 +42,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
+/// The longest piece that a body is read in, from either side; hyper begins with 8 KiB and comes to this where as much
+/// is there.
+pub const MAX_PIECE: usize = 128 << 10;
 /// No key set and no metadata repeats itself as often.
 const MAX_RATIO: usize = 100;
 
@@ -109,6 +113,7 @@ impl Connector {
             tls,
             timeout: upstream.timeouts.connect,
             max_head: MAX_HEAD,
+            preserves_header_case: false,
             max_ratio: MAX_RATIO,
             health: Health::default(),
             #[cfg(feature = "in-memory")]
@@ -127,6 +132,17 @@ impl Connector {
     #[must_use]
     pub fn with_max_head(self, max_head: usize) -> Self {
         Self { max_head, ..self }
+    }
+
+    /// The longest head of a response, in bytes.
+    pub fn max_head(&self) -> usize {
+        self.max_head
+    }
+
+    /// With names of header fields as they are written in HTTP/1, instead of in small letters.
+    #[must_use]
+    pub fn with_header_case(self, preserves_header_case: bool) -> Self {
+        Self { preserves_header_case, ..self }
     }
 
     /// With another bound for how much a document may grow when it is decompressed.
@@ -290,8 +306,9 @@ impl Connector {
             return Ok(Sender::Http2(sender, scheme));
         }
         let (sender, connection) = http1::Builder::new()
-            .preserve_header_case(true)
-            .max_buf_size(self.max_head)
+            .preserve_header_case(self.preserves_header_case)
+            .max_header_size(self.max_head)
+            .max_buf_size(MAX_PIECE.max(self.max_head))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(http)?;

@@ -24,7 +24,7 @@ mod treatment;
 pub use coding::{Bounds, CodingError, check_coding, decode};
 #[cfg(feature = "in-memory")]
 pub use connect::InMemory;
-pub use connect::{ConnectError, Connector};
+pub use connect::{ConnectError, Connector, MAX_PIECE};
 pub(crate) use discovery::{Signs, Surroundings};
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
 pub use health::{Failure, Health};

@@ -64,6 +64,16 @@ fn a_head_without_bounds_becomes_502() {
 }
 
 #[test]
+fn a_head_over_the_cap_becomes_502_though_it_comes_at_once() {
+    let long = |bytes| format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(bytes));
+    let pair = Pair::answering(Answer::raw(long(40_000)).then_close());
+    pair.sidecar.client().get("/bad").assert_refused(502, "upstream_failed");
+    pair.assert_next_is_clean();
+    let pair = Pair::answering(Answer::raw(long(20_000)).then_close());
+    assert_eq!(pair.sidecar.client().get("/bad").header("x-long").map(str::len), Some(20_000));
+}
+
+#[test]
 fn a_reset_becomes_502() {
     let pair = Pair::answering(Answer::nothing().then_reset());
     pair.sidecar.client().get("/bad").assert_refused(502, "upstream_failed");

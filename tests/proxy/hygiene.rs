@@ -363,3 +363,18 @@ fn threat_36_health_and_metrics_are_elsewhere() {
     );
     assert_eq!(pair.sidecar.ask_admin("GET /livez HTTP/1.1\r\nHost: [::1]:1\r\n\r\n").status, 200);
 }
+
+#[test]
+fn names_keep_their_capital_letters_where_that_is_asked_for() {
+    for (settings, name) in [("", "x-camel"), ("server.preserve_header_case = true", "X-caMel")] {
+        let pair = Pair::with(settings);
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-caMel: down\r\n\r\n";
+        pair.upstream.on("/x", Answer::raw(answer));
+        let response = pair.ask("GET /x HTTP/1.1\r\nHost: idp.test\r\nX-caMel: up\r\n\r\n");
+        let request = pair.upstream.requests().pop().unwrap();
+        for (head, value) in [(request.head, "up"), (response.head, "down")] {
+            let field = (name.to_owned(), value.to_owned());
+            assert!(head.fields.contains(&field), "{field:?} in {head:?}");
+        }
+    }
+}
