@@ -112,13 +112,15 @@ impl<'d> Value<'d> {
 
     /// True if this is the member `name`.
     fn is_named(&self, name: &str) -> bool {
-        let node = self.node();
+        let Some(node) = self.document.nodes.get(self.index as usize) else { return false };
         let Some((start, end)) = node.key else { return false };
         if node.key_is_escaped {
             return self.name() == name;
         }
-        let content = self.document.text.get(start as usize + 1..(end as usize).saturating_sub(1));
-        content == Some(name)
+        // Between the quotes.
+        let (start, end) = (start as usize + 1, (end as usize).saturating_sub(1));
+        end.checked_sub(start) == Some(name.len())
+            && self.document.text.as_bytes().get(start..end) == Some(name.as_bytes())
     }
 
     /// The member's name as it stands, with its quotes; `None` outside objects.
