@@ -74,10 +74,11 @@ pub(super) async fn treat(
     expected: &Expected,
     response: Response<Body>,
 ) -> Treated {
+    // On the heap, since few responses need it.
     if response.status().is_redirection() {
-        treat_redirect(worker, site, expected, response).await
+        Box::pin(treat_redirect(worker, site, expected, response)).await
     } else if expected.page && response.status() == StatusCode::OK {
-        treat_page(worker, site, expected, response).await
+        Box::pin(treat_page(worker, site, expected, response)).await
     } else {
         expected.follow(worker, || None);
         Ok((response, None))

@@ -170,7 +170,7 @@ impl Way<'_> {
                 (None, Some(expected)) => {
                     let reading = if expected.page { Reading::Yes } else { Reading::No };
                     let response = self.pass(&site, request, route, reading).await?;
-                    Box::pin(endpoint_authorize::treat(worker, &site, &expected, response)).await?
+                    endpoint_authorize::treat(worker, &site, &expected, response).await?
                 }
                 (None, None) => (self.pass(&site, request, route, Reading::No).await?, None),
             },
