@@ -9,6 +9,13 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 const ADVICE: &str = "needs a number with a unit (ms, s, m, h, d), such as \"15m\" or \"1h30m\"";
 
+/// What a duration looks like in the schema: narrower than what is read, which takes "1h 30m" and "PT15M" as well.
+pub(super) const PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+$";
+
+/// The same for those that may not be zero: one of the numbers has another digit.
+pub(super) const PATTERN_BUT_ZERO: &str =
+    "^([0-9]+(ms|s|m|h|d))*[0-9]*[1-9][0-9]*(ms|s|m|h|d)([0-9]+(ms|s|m|h|d))*$";
+
 /// Reads a duration; the error says what one looks like.
 pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     let span: Span = text.trim().parse().map_err(|_| ADVICE)?;

@@ -4,6 +4,7 @@
 //! the list of allowed keys can't fall behind the code. Each answer also goes into the
 //! record behind `config show`, with its source. Nothing stops at the first mistake.
 
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -14,7 +15,7 @@ use super::place::Source;
 use super::record::Record;
 use super::render::{self, Render};
 use super::schema::Schema;
-use super::value::{Input, Refusal, kind};
+use super::value::{Input, Read, Refusal, kind};
 
 /// A value and where it comes from.
 #[derive(Clone, Debug)]
@@ -222,11 +223,11 @@ impl<'r, 'd> Section<'r, 'd> {
         &mut self,
         key: &str,
         over: Option<&Override>,
-        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+        read: impl Read<T>,
     ) -> Optional<T> {
         let entry = self.entry(key);
         if let Some(Override { text, source }) = over {
-            return match read(Input::Word(text)) {
+            return match read.read(Input::Word(text)) {
                 Ok(value) => Ok(Some(Given { value, source: source.clone() })),
                 Err(Refusal(why)) => {
                     let value = presentable(&format!("\"{text}\""));
@@ -239,7 +240,7 @@ impl<'r, 'd> Section<'r, 'd> {
             return Err(reported);
         }
         let (Some(entry), Some(file)) = (entry, self.reader.file) else { return Ok(None) };
-        match read(Input::Value(entry.get_ref(), file)) {
+        match read.read(Input::Value(entry.get_ref(), file)) {
             Ok(value) => Ok(Some(Given { value, source: self.spot(entry) })),
             Err(Refusal(why)) => Err(self.refuse(key, entry, why)),
         }
@@ -250,8 +251,9 @@ impl<'r, 'd> Section<'r, 'd> {
         &mut self,
         key: &str,
         over: Option<&Override>,
-        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+        read: impl Read<T>,
     ) -> Optional<T> {
+        let bounds = read.bounds();
         let given = self.given(key, over, read)?;
         match &given {
             Some(given) => self.note(key, &given.value, &given.source),
@@ -260,6 +262,7 @@ impl<'r, 'd> Section<'r, 'd> {
                 self.reader.record.unset(key, "");
             }
         }
+        self.narrow(key, bounds);
         Ok(given)
     }
 
@@ -269,12 +272,14 @@ impl<'r, 'd> Section<'r, 'd> {
         key: &str,
         over: Option<&Override>,
         default: T,
-        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+        read: impl Read<T>,
     ) -> Result<Given<T>, Reported> {
+        let bounds = read.bounds();
         let given = self
             .given(key, over, read)?
             .unwrap_or(Given { value: default, source: Source::Default("") });
         self.note(key, &given.value, &given.source);
+        self.narrow(key, bounds);
         Ok(given)
     }
 
@@ -284,12 +289,14 @@ impl<'r, 'd> Section<'r, 'd> {
         key: &str,
         default: T,
         why: &'static str,
-        read: impl Fn(Input<'_>) -> Result<T, Refusal>,
+        read: impl Read<T>,
     ) -> Result<Given<T>, Reported> {
+        let bounds = read.bounds();
         let given = self
             .given(key, None, read)?
             .unwrap_or(Given { value: default, source: Source::Default(why) });
         self.note(key, &given.value, &given.source);
+        self.narrow(key, bounds);
         Ok(given)
     }
 
@@ -297,6 +304,13 @@ impl<'r, 'd> Section<'r, 'd> {
     pub(super) fn note<T: Render>(&mut self, key: &str, value: &T, source: &Source) {
         self.reader.schema.key(&self.name, key, T::schema());
         self.reader.record.set(key, value.render(), source);
+    }
+
+    /// Adds bounds to what the schema says of a key that was noted.
+    pub(super) fn narrow(&mut self, key: &str, bounds: Option<Value>) {
+        if let Some(bounds) = bounds {
+            self.reader.schema.narrow(&self.name, key, bounds);
+        }
     }
 
     /// A key that must be there; `at` is where its table stands.

@@ -80,7 +80,7 @@ impl Render for Duration {
     }
 
     fn schema() -> Value {
-        json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"})
+        json!({"type": "string", "pattern": duration::PATTERN})
     }
 }
 

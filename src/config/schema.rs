@@ -56,6 +56,14 @@ impl Schema {
         self.keys.insert((section.to_owned(), key.to_owned()), schema);
     }
 
+    /// Says more of a key that is known.
+    pub(super) fn narrow(&mut self, section: &str, key: &str, more: Value) {
+        let known = self.keys.get_mut(&(section.to_owned(), key.to_owned()));
+        if let (Some(Value::Object(known)), Value::Object(more)) = (known, more) {
+            known.extend(more);
+        }
+    }
+
     pub(super) fn list(&mut self, section: &str) {
         self.lists.insert(section.to_owned());
     }

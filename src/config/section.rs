@@ -128,11 +128,11 @@ fn plaintext(keys: &mut Section<'_, '_>, url: &Given<UpstreamUrl>, allowed: bool
 fn timeouts(mut keys: Section<'_, '_>) -> Result<Timeouts, Reported> {
     let defaults = Timeouts::default();
     let bounds = value::duration(SHORTEST..=Duration::from_hours(1));
-    let connect = keys.setting("connect", None, defaults.connect, &bounds);
-    let first_byte = keys.setting("first_byte", None, defaults.first_byte, &bounds);
-    let body_idle = keys.setting("body_idle", None, defaults.body_idle, &bounds);
+    let connect = keys.setting("connect", None, defaults.connect, bounds);
+    let first_byte = keys.setting("first_byte", None, defaults.first_byte, bounds);
+    let body_idle = keys.setting("body_idle", None, defaults.body_idle, bounds);
     let total = keys.setting("total", None, defaults.total, value::duration(SHORTEST..=30 * DAY));
-    let idle = keys.setting("idle", None, defaults.idle, &bounds);
+    let idle = keys.setting("idle", None, defaults.idle, bounds);
     let day = value::duration(SHORTEST..=DAY);
     let connection_age = keys.setting("connection_age", None, defaults.connection_age, day);
     keys.close();
@@ -162,8 +162,8 @@ pub(super) fn jwks(mut keys: Section<'_, '_>) -> Result<ReadJwks, Reported> {
     let hour = Duration::from_hours(1);
     let stale = keys.setting("stale_if_error", None, hour, value::duration(ZERO..=30 * DAY));
     let refresh = value::duration(Duration::from_millis(100)..=7 * DAY);
-    let refresh_min = keys.setting("refresh_min", None, Duration::from_mins(1), &refresh);
-    let refresh_max = keys.setting("refresh_max", None, quarter, &refresh);
+    let refresh_min = keys.setting("refresh_min", None, Duration::from_mins(1), refresh);
+    let refresh_max = keys.setting("refresh_max", None, quarter, refresh);
     let publish_compromised = keys.setting("publish_compromised", None, false, value::boolean);
     let content_type = keys.setting("content_type", None, ContentType::Json, value::word);
 
@@ -309,7 +309,8 @@ pub(super) fn rules(
     let mut settings = BTreeMap::new();
     for (id, place) in keys.keys() {
         if let Some(rule) = known_rules.iter().find(|rule| rule.id == id) {
-            if let Ok(Some(given)) = keys.given(&id, None, |input| setting_of(*rule, whose, input))
+            if let Ok(Some(given)) =
+                keys.given(&id, None, |input: value::Input<'_>| setting_of(*rule, whose, input))
             {
                 keys.note(&id, &given.value, &given.source);
                 settings.insert(id, given);

@@ -14,7 +14,7 @@ use super::place::Source;
 use super::reader::{Given, Section};
 use super::section::{DAY, MEBIBYTE, SHORTEST, ZERO};
 use super::server_tls;
-use super::value;
+use super::value::{self, Read as _};
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -125,11 +125,12 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn workers(keys: &mut Section<'_, '_>) -> Result<NonZeroUsize, Reported> {
-    let given = keys.given("workers", None, value::workers)?.unwrap_or_else(|| Given {
+    let given = keys.given("workers", None, value::Workers)?.unwrap_or_else(|| Given {
         value: available_parallelism().unwrap_or(NonZeroUsize::MIN),
         source: Source::Default("one for each CPU that this process may use"),
     });
     keys.note("workers", &given.value, &given.source);
+    keys.narrow("workers", value::Workers.bounds());
     Ok(given.value)
 }
 
@@ -139,13 +140,13 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     let ten_minutes = Duration::from_mins(10);
     let second = Duration::from_secs(1);
     let brief = value::duration(SHORTEST..=ten_minutes);
-    let header_timeout = keys.setting("header_timeout", None, 10 * second, &brief);
-    let handshake_timeout = keys.setting("handshake_timeout", None, 5 * second, &brief);
+    let header_timeout = keys.setting("header_timeout", None, 10 * second, brief);
+    let handshake_timeout = keys.setting("handshake_timeout", None, 5 * second, brief);
     let handshakes = keys.setting("handshakes", None, 1_000, value::integer(1..=1_000_000));
     let hour = Duration::from_hours(1);
     let keep_alive =
         keys.setting("keep_alive", None, 75 * second, value::duration(SHORTEST..=hour));
-    let send_timeout = keys.setting("send_timeout", None, 60 * second, &brief);
+    let send_timeout = keys.setting("send_timeout", None, 60 * second, brief);
     let tunnel_idle =
         keys.setting("tunnel_idle", None, Duration::from_mins(5), value::duration(SHORTEST..=DAY));
     let connections = keys.setting("connections", None, 10_000, value::integer(1..=1_000_000));
@@ -154,7 +155,7 @@ fn limits(mut keys: Section<'_, '_>) -> Result<Limits, Reported> {
     let http2_streams = keys.setting("http2_streams", None, 100, value::integer(1..=65_535));
     let connection_age =
         keys.setting("connection_age", None, hour, value::duration(SHORTEST..=30 * DAY));
-    let body_idle = keys.setting("body_idle", None, 30 * second, &brief);
+    let body_idle = keys.setting("body_idle", None, 30 * second, brief);
     let rewritten_body_bytes =
         keys.setting("rewritten_body_bytes", None, MEBIBYTE, value::integer(4_096..=64 * MEBIBYTE));
     let decompression_ratio =

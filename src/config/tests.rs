@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use serde_json::Value as Json;
 
 use super::*;
 use crate::jose::Alg;
@@ -370,6 +371,82 @@ fn the_schema_knows_every_key() {
     assert!(
         client.get("jwks/kid-missing").is_none() && client.get("claims/audience-array").is_some()
     );
+}
+
+/// The keys that have a number or a duration, as `server.limits.header_bytes`, each with its schema.
+fn measured_keys(schema: &Json, at: &str, found: &mut Vec<(String, Json)>) {
+    let bounded = |schema: &Json| {
+        schema["type"] == "integer"
+            || schema["pattern"].as_str().is_some_and(|it| it.contains("ms|s"))
+    };
+    let inside = schema["items"].get("properties").or(schema.get("properties"));
+    for (key, schema) in inside.and_then(Json::as_object).into_iter().flatten() {
+        let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        if bounded(schema) {
+            found.push((at, schema.clone()));
+        } else {
+            measured_keys(schema, &at, found);
+        }
+    }
+}
+
+/// True if the reader says that this value of the key is out of its range.
+fn is_out_of_range(key: &str, value: &str) -> bool {
+    let text = match key.strip_prefix("client.") {
+        Some(key) => format!("{LEAST}[[client]]\nid = \"a\"\n{key} = {value}\n"),
+        None => format!(
+            "upstream.url = \"https://idp.internal\"\n{key} = {value}\n[[issuer]]\nkeys = \"keys\"\n"
+        ),
+    };
+    let refusal = from_text(&text, &Overrides::default()).err();
+    let refusal = refusal.map(|error| error.to_string()).unwrap_or_default();
+    assert!(!refusal.contains("unknown") && !refusal.contains("TOML"), "{text}{refusal}");
+    refusal.contains("is out of range")
+}
+
+/// The bounds of the schema are those of the reader, at each of them and past it.
+#[test]
+fn the_schema_and_the_reader_have_the_same_bounds() {
+    let mut keys = Vec::new();
+    measured_keys(&schema(RULES), "", &mut keys);
+    assert!(keys.len() > 30, "{keys:?}");
+    for (key, schema) in &keys {
+        let (inside, outside): (Vec<String>, Vec<String>) = match schema["description"].as_str() {
+            None => {
+                let bound = |name: &str| {
+                    schema[name].as_u64().unwrap_or_else(|| panic!("{key} has no {name}"))
+                };
+                let (low, high) = (bound("minimum"), bound("maximum"));
+                let below = low.checked_sub(1).map(|below| below.to_string());
+                let outside = below.into_iter().chain([(high + 1).to_string()]).collect();
+                (vec![low.to_string(), high.to_string()], outside)
+            }
+            Some(told) => {
+                let (_, bounds) =
+                    told.split_once("from ").unwrap_or_else(|| panic!("{key}: {told}"));
+                let (low, high) = bounds.split_once(" to ").unwrap();
+                let [shortest, longest] = [low, high].map(|text| duration::parse(text).unwrap());
+                let step = Duration::from_millis(1);
+                let below = shortest.checked_sub(step).map(duration::format);
+                let outside = below.into_iter().chain([duration::format(longest + step)]);
+                // What may be zero has the wider pattern.
+                let pattern =
+                    if shortest.is_zero() { duration::PATTERN } else { duration::PATTERN_BUT_ZERO };
+                assert_eq!(schema["pattern"], pattern, "{key}");
+                let quoted = |text: String| format!("\"{text}\"");
+                (
+                    [low, high].map(|text| quoted(text.to_owned())).into(),
+                    outside.map(quoted).collect(),
+                )
+            }
+        };
+        for value in inside {
+            assert!(!is_out_of_range(key, &value), "{key} = {value}");
+        }
+        for value in outside {
+            assert!(is_out_of_range(key, &value), "{key} = {value}");
+        }
+    }
 }
 
 proptest! {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::Uri;
 use ipnet::IpNet;
 use rustls_pki_types::ServerName;
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use super::duration;
@@ -80,12 +81,37 @@ pub(super) fn boolean(input: Input<'_>) -> Result<bool, Refusal> {
     }
 }
 
+/// How the value of a key is read; every function that reads one is such a way.
+pub(super) trait Read<T> {
+    /// The value, or why it can't stand.
+    fn read(&self, input: Input<'_>) -> Result<T, Refusal>;
+
+    /// What the schema of the key says beyond that of the type: the bounds.
+    fn bounds(&self) -> Option<Value> {
+        None
+    }
+}
+
+impl<T, F: Fn(Input<'_>) -> Result<T, Refusal>> Read<T> for F {
+    fn read(&self, input: Input<'_>) -> Result<T, Refusal> {
+        self(input)
+    }
+}
+
 /// A whole number within bounds.
-pub(super) fn integer(
-    bounds: RangeInclusive<usize>,
-) -> impl Fn(Input<'_>) -> Result<usize, Refusal> {
-    move |input| {
-        let (low, high) = (bounds.start(), bounds.end());
+#[derive(Clone, Copy)]
+pub(super) struct Integer {
+    low: usize,
+    high: usize,
+}
+
+pub(super) const fn integer(bounds: RangeInclusive<usize>) -> Integer {
+    Integer { low: *bounds.start(), high: *bounds.end() }
+}
+
+impl Read<usize> for Integer {
+    fn read(&self, input: Input<'_>) -> Result<usize, Refusal> {
+        let Self { low, high } = self;
         let number = match input {
             Input::Word(text) => text.parse().ok(),
             Input::Value(DeValue::Integer(literal), _) => {
@@ -98,24 +124,47 @@ pub(super) fn integer(
             }
         };
         number
-            .filter(|number| bounds.contains(number))
+            .filter(|number| (low..=high).contains(&number))
             .ok_or_else(|| format!("is out of range; allowed: {low} to {high}").into())
+    }
+
+    fn bounds(&self) -> Option<Value> {
+        Some(json!({"minimum": self.low, "maximum": self.high}))
     }
 }
 
 /// The number of workers.
-pub(super) fn workers(input: Input<'_>) -> Result<NonZeroUsize, Refusal> {
-    const MOST: usize = 1024;
-    let number = integer(1..=MOST)(input)?;
-    NonZeroUsize::new(number).ok_or_else(|| format!("is out of range; allowed: 1 to {MOST}").into())
+pub(super) struct Workers;
+
+impl Workers {
+    const COUNT: Integer = integer(1..=1_024);
+}
+
+impl Read<NonZeroUsize> for Workers {
+    fn read(&self, input: Input<'_>) -> Result<NonZeroUsize, Refusal> {
+        let number = Self::COUNT.read(input)?;
+        NonZeroUsize::new(number).ok_or_else(|| "is out of range; allowed: 1 to 1024".into())
+    }
+
+    fn bounds(&self) -> Option<Value> {
+        Self::COUNT.bounds()
+    }
 }
 
 /// A duration within bounds. Every one has an upper bound: a deadline of `now + duration`
 /// must not overflow the clock.
-pub(super) fn duration(
-    bounds: RangeInclusive<Duration>,
-) -> impl Fn(Input<'_>) -> Result<Duration, Refusal> {
-    move |input| {
+#[derive(Clone, Copy)]
+pub(super) struct Lasting {
+    low: Duration,
+    high: Duration,
+}
+
+pub(super) const fn duration(bounds: RangeInclusive<Duration>) -> Lasting {
+    Lasting { low: *bounds.start(), high: *bounds.end() }
+}
+
+impl Read<Duration> for Lasting {
+    fn read(&self, input: Input<'_>) -> Result<Duration, Refusal> {
         let value = match input {
             Input::Value(DeValue::Integer(literal), _) => Err(format!(
                 "has no unit; write a string with one (ms, s, m, h, d), such as \"{literal}s\""
@@ -123,11 +172,22 @@ pub(super) fn duration(
             .into()),
             _ => duration::parse(input.text("15m")?).map_err(Refusal::from),
         }?;
-        if bounds.contains(&value) {
+        if (self.low..=self.high).contains(&value) {
             return Ok(value);
         }
-        let (low, high) = (duration::format(*bounds.start()), duration::format(*bounds.end()));
+        let (low, high) = (duration::format(self.low), duration::format(self.high));
         Err(format!("is out of range; allowed: {low} to {high}").into())
+    }
+
+    /// JSON Schema has no order of texts, so that people are told the bounds; that zero is out of them, an editor sees.
+    fn bounds(&self) -> Option<Value> {
+        let (low, high) = (duration::format(self.low), duration::format(self.high));
+        let told = format!("a duration with its unit, from {low} to {high}");
+        Some(if self.low.is_zero() {
+            json!({"description": told})
+        } else {
+            json!({"description": told, "pattern": duration::PATTERN_BUT_ZERO})
+        })
     }
 }
 
