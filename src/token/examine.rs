@@ -19,6 +19,10 @@ pub struct Examined {
     pub learned: Option<KnownKey>,
     /// `exp`, in seconds since 1970.
     pub expires: Option<i64>,
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// `aud`, as a list.
+    pub audiences: Vec<String>,
 }
 
 /// A key of the repaired set.
@@ -111,6 +115,8 @@ fn examine_header(jws: &CompactJws<'_>, set: &RepairedSet, settings: &Settings) 
         learned: signer.and_then(|key| key.taught_by(jws, set)),
         findings,
         expires: expires(jws),
+        issuer: claim(jws, |claims| Some(claims.get_str("iss")?.into_owned())),
+        audiences: claim(jws, audiences).unwrap_or_default(),
     }
 }
 
@@ -133,7 +139,24 @@ impl Key {
 }
 
 fn expires(jws: &CompactJws<'_>) -> Option<i64> {
-    let document = Document::parse_bytes(jws.payload(), Limits::TOKEN).ok()?;
-    let seconds = document.root().get("exp")?.raw().parse::<f64>().ok()?;
+    let seconds = claim(jws, |claims| claims.get("exp")?.raw().parse::<f64>().ok())?;
     Some(seconds as i64)
+}
+
+fn audiences(claims: Value<'_>) -> Option<Vec<String>> {
+    let aud = claims.get("aud")?;
+    let texts = |value: Value<'_>| value.as_str().map(std::borrow::Cow::into_owned);
+    Some(texts(aud).map_or_else(|| aud.elements().filter_map(texts).collect(), |one| vec![one]))
+}
+
+/// What `read` takes from the claims.
+fn claim<T>(jws: &CompactJws<'_>, read: impl FnOnce(Value<'_>) -> Option<T>) -> Option<T> {
+    let document = Document::parse_bytes(jws.payload(), Limits::TOKEN).ok()?;
+    read(document.root())
+}
+
+/// `iss` of a token, as it says itself; nothing is verified.
+pub fn issuer_of(token: &str) -> Option<String> {
+    let jws = CompactJws::parse(token).ok()?;
+    claim(&jws, |claims| Some(claims.get_str("iss")?.into_owned()))
 }

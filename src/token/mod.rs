@@ -33,7 +33,7 @@ pub use authorization_code::AuthorizationCode;
 pub use authorization_issuer::repair_issuer_parameter;
 pub use authorization_response::AuthorizationResponse;
 pub use decide::{Annotation, Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, issuer_of};
 pub use jwt_response::JwtResponse;
 pub use kind::{Modes, TokenKind};
 pub use logout_request::LogoutRequest;

@@ -34,6 +34,7 @@ mod framing;
 mod hmac;
 mod http2;
 mod hygiene;
+mod init;
 mod jwks;
 mod key_sets;
 mod lifecycle;

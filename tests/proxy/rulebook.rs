@@ -13,7 +13,7 @@ const DISCOVERY: &str = "/.well-known/openid-configuration";
 const LOGIN: &str = "grant_type=authorization_code&code=abc&client_id=rp";
 
 /// A provider that misbehaves as the case says.
-fn provider(case: &Case) -> (Upstream, Values) {
+pub(crate) fn provider(case: &Case) -> (Upstream, Values) {
     let upstream = Upstream::start();
     let values = Values::new(ISSUER, &format!("http://{}", upstream.address()));
     upstream.on("/jwks", Answer::json(case.document("jwks", &values)));
@@ -26,7 +26,7 @@ fn provider(case: &Case) -> (Upstream, Values) {
     (upstream, values)
 }
 
-fn token_endpoint(case: &Case, values: &Values) -> String {
+pub(crate) fn token_endpoint(case: &Case, values: &Values) -> String {
     let (status, fields) = case.head();
     let body = case.response(values);
     let fields: Vec<String> =
@@ -217,27 +217,4 @@ fn every_flaw_is_found_by_lint() {
             );
         }
     }
-}
-
-/// Of a provider with a bridge before it, `init` says that nothing is needed; without, it writes what is.
-#[test]
-fn init_asks_for_nothing_where_a_bridge_is() {
-    let case = cases().into_iter().find(|case| case.flaw() == Some("no-kid")).unwrap();
-    let (upstream, values) = provider(&case);
-    let sidecar = Sidecar::before(&upstream).with_issuers(&issuer(&case, &values)).start();
-    let init = |address: std::net::SocketAddr| {
-        let url = format!("http://{address}");
-        let output = Command::new(env!("CARGO_BIN_EXE_kidstamp"))
-            .args(["init", &url])
-            .env_clear()
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
-    };
-    let [toml, _] = init(upstream.address());
-    assert!(toml.contains("jwks/kid-missing /keys/0/kid"), "{toml}");
-    let [toml, said] = init(sidecar.listen());
-    assert_eq!(toml, "");
-    assert!(said.contains("nothing is needed"), "{said}");
 }

@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     scheme: &'static str,
     listen: String,
     url: Option<String>,
+    written: Option<String>,
     folder: TempDir,
 }
 
@@ -72,6 +73,12 @@ impl Setup {
         self
     }
 
+    /// With this file, but for what `[server]` says.
+    pub(crate) fn written(mut self, file: &str) -> Self {
+        self.written = Some(file.to_owned());
+        self
+    }
+
     /// Another bridge key than usual.
     pub(crate) fn with_key(mut self, key: &Key) -> Self {
         self.key = Some(key.pem());
@@ -91,14 +98,19 @@ impl Setup {
             || self.upstream.to_string(),
             |name| format!("{name}:{}", self.upstream.port()),
         );
-        let text = format!(
-            "server.listen = \"{}\"\nserver.admin = \"127.0.0.1:0\"\n{workers}\n\
-             upstream.url = \"{}\"\n{}\n{}",
-            self.listen,
-            self.url.unwrap_or_else(|| format!("{}://{upstream}", self.scheme)),
-            self.settings,
-            self.issuers.replace("KEYS", keys.to_str().unwrap()),
+        let server = format!(
+            "server.listen = \"{}\"\nserver.admin = \"127.0.0.1:0\"\n{workers}",
+            self.listen
         );
+        let rest = self.written.unwrap_or_else(|| {
+            format!(
+                "upstream.url = \"{}\"\n{}\n{}",
+                self.url.unwrap_or_else(|| format!("{}://{upstream}", self.scheme)),
+                self.settings,
+                self.issuers.replace("KEYS", keys.to_str().unwrap()),
+            )
+        });
+        let text = format!("{server}\n{rest}");
         let file = self.folder.path().join("kidstamp.toml");
         fs::write(&file, text).unwrap();
         (file, self.folder)
@@ -144,6 +156,7 @@ impl Sidecar {
             scheme: "http",
             listen: "127.0.0.1:0".to_owned(),
             url: None,
+            written: None,
             folder: tempfile::tempdir().unwrap(),
         }
     }

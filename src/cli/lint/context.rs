@@ -15,11 +15,12 @@ pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
 /// What is known; nothing of it has to be.
 #[derive(Default)]
 pub(in super::super) struct Context {
-    rules: Settings,
+    /// The settings of rules that differ from their defaults.
+    pub(in super::super) rules: Settings,
     /// The clients of the issuer that have settings of their own.
     clients: Vec<Client>,
     /// What the configuration says of the issuer.
-    pub(super) issuer: Issuer,
+    pub(in super::super) issuer: Issuer,
     publish_compromised: bool,
     /// Some client's secret is configured, so that a set may well be empty.
     has_secrets: bool,

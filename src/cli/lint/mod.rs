@@ -16,7 +16,7 @@ use clap::Args;
 pub(super) use context::Context;
 use report::Report;
 use response::Looked;
-pub(super) use source::Source;
+pub(super) use source::{Source, get_each};
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,6 +82,22 @@ impl Lint {
         let mut findings = source.findings(&context, &set);
         findings.extend(set.findings.iter().cloned());
         let mut notes = Vec::new();
+        if source.is_elsewhere {
+            notes.push(
+                "the key set is on another host than the provider: kidstamp would fetch it from the provider itself, \
+                 where `kidstamp init` looks for it"
+                    .to_owned(),
+            );
+        }
+        if let Some(issuer) =
+            source.issuer.as_deref().filter(|issuer| differ_by_slash(&self.source, issuer))
+        {
+            notes.push(format!(
+                "the provider calls itself {}, which is not what you asked for to the letter; relying parties that are \
+                 set up with the one refuse the other",
+                visible(issuer)
+            ));
+        }
         if let Some(token) = token {
             let Looked { findings: around, examined } =
                 response::look(&token, &context, &set, source.issuer.as_deref())?;
@@ -117,6 +133,11 @@ pub(super) fn lines(known: &KnownKey) -> String {
         lines.push_str(&format!("alg = {}\n", quote(alg.name())));
     }
     lines
+}
+
+/// Two names of an issuer that are the same but for a slash at the end.
+pub(super) fn differ_by_slash(one: &str, other: &str) -> bool {
+    one != other && one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 fn find(name: &str) -> Result<RelyingParty, String> {

@@ -50,7 +50,7 @@ impl Item {
             .find(|rule| rule.id == finding.rule)
             .map(|rule| rule.summary)
             .or(flaw.map(|flaw| flaw.summary))
-            .unwrap_or_default();
+            .unwrap_or_else(|| of_the_token(finding.rule));
         Self { finding, severity, flaw, refused_by, summary }
     }
 
@@ -79,6 +79,16 @@ impl Item {
             }
             Effect::Kept => "kidstamp leaves it",
         }
+    }
+}
+
+/// What was found in a token that no relying party was measured with.
+fn of_the_token(finding: &str) -> &'static str {
+    match finding {
+        "token/issuer-other" => "the token names another issuer",
+        "token/alg-mismatch" => "the token and its key differ in alg",
+        "token/not-verified" => "the token can't be verified",
+        _ => "relying parties may refuse it",
     }
 }
 

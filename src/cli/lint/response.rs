@@ -1,12 +1,13 @@
 //! `--token FILE`: a token, or the token response that it came in, with its head perhaps, as `curl -i` shows it.
 
 use super::super::input::Input;
+use super::super::output::visible;
 use super::context::Context;
 use crate::clock;
 use crate::rules::jwks::RepairedSet;
 use crate::rules::token_response::{self, Facts, Head};
-use crate::rules::{Finding, Settings};
-use crate::token::{Examined, TokenResponse, examine};
+use crate::rules::{Effect, Finding, Settings, claims};
+use crate::token::{Examined, TokenResponse, examine, issuer_of};
 
 /// What came of looking at a token and what was around it.
 pub(in super::super) struct Looked {
@@ -52,9 +53,48 @@ pub(in super::super) fn look(
         .map_err(|error| format!("{}: {error}", input.name))?;
     let token =
         parsed.id_token().ok_or_else(|| format!("{}: there is no ID token in it", input.name))?;
-    let examined = examine(&token, set, &context.claims(issuer, client), clock::now())
+    let options = context.claims(issuer, client);
+    let examined = examine(&token, set, &options, clock::now())
         .map_err(|error| format!("{}: not a token: {error}", input.name))?;
+    findings.extend(examined.issuer.as_deref().and_then(|name| of_issuer(name, &options)));
     Ok(Looked { findings, examined })
+}
+
+/// The token is of another issuer than the one that was asked about, and nothing says that they are one.
+fn of_issuer(name: &str, options: &claims::Options) -> Option<Finding> {
+    let expected = options.issuer.as_str();
+    if expected.is_empty()
+        || name == expected
+        || options.issuer_aliases.iter().any(|alias| alias == name)
+    {
+        return None;
+    }
+    let is_slash = super::differ_by_slash(name, expected);
+    Some(Finding {
+        rule: "token/issuer-other",
+        pointer: "/iss".to_owned(),
+        detail: format!(
+            "\"{}\" is not \"{}\"; if both are names of one provider, configure the first as one of issuer.aliases",
+            visible(name),
+            visible(expected)
+        ),
+        effect: Effect::Kept,
+        flaw: is_slash.then_some("issuer-trailing-slash"),
+    })
+}
+
+/// `iss` of the token in `input`, if one can be found.
+pub(in super::super) fn issuer_in(input: &Input) -> Option<String> {
+    let text = input.text("").ok()?;
+    let (_, body) =
+        text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n")).unwrap_or(("", text));
+    let body = body.trim().trim_start_matches('\u{feff}');
+    let response = if body.starts_with('{') {
+        body.to_owned()
+    } else {
+        format!("{{\"id_token\":{}}}", crate::json::quote(body))
+    };
+    issuer_of(TokenResponse::parse(response.as_bytes()).ok()?.id_token()?.text())
 }
 
 fn of_head(head: &str, rules: &Settings) -> Vec<Finding> {

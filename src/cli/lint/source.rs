@@ -22,6 +22,8 @@ pub(in super::super) struct Source {
     pub(in super::super) text: String,
     /// What the discovery document calls the issuer.
     pub(in super::super) issuer: Option<String>,
+    /// The set came from another host than the provider's, from where `serve` would not fetch it.
+    pub(in super::super) is_elsewhere: bool,
     discovery: Discovery,
 }
 
@@ -37,15 +39,12 @@ impl Source {
     /// Reads `from`; the error is for the operator.
     pub(in super::super) fn read(from: &str, context: &Context) -> Result<Self, String> {
         if from.starts_with("http://") || from.starts_with("https://") {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| format!("can't start an event loop: {error}"))?;
-            return tokio::task::LocalSet::new().block_on(&runtime, of_issuer(from, context));
+            return wait_for(of_issuer(from, context))?;
         }
         let input = Input::read(Some(Path::new(from)))?;
         let text = input.text("a key set in JSON")?.to_owned();
-        Ok(Self { name: input.name, text, issuer: None, discovery: Discovery::NotAsked })
+        let discovery = Discovery::NotAsked;
+        Ok(Self { name: input.name, text, issuer: None, is_elsewhere: false, discovery })
     }
 
     /// What the rules find in the discovery document, whose keys are those of `set`.
@@ -69,6 +68,34 @@ impl Source {
         findings.extend(surroundings.look_at_content_type(content_type.as_deref()));
         findings
     }
+}
+
+fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("can't start an event loop: {error}"))?;
+    Ok(tokio::task::LocalSet::new().block_on(&runtime, work))
+}
+
+/// Fetches one of `paths` after the other, as `serve` would do it, until `is_enough` with what came; what can't be asked
+/// for is left out.
+pub(in super::super) fn get_each(
+    context: &Context,
+    at: &Origin,
+    known_as: &Origin,
+    paths: &[String],
+    mut is_enough: impl FnMut(&str, Result<Fetched, FetchError>) -> bool,
+) {
+    let all = async {
+        for path in paths {
+            let answer = get(context, at, known_as, path).await;
+            if answer.is_ok_and(|answer| is_enough(path, answer)) {
+                break;
+            }
+        }
+    };
+    let _ = wait_for(all);
 }
 
 /// The origin that relying parties use, as far as it is known.
@@ -129,8 +156,9 @@ async fn of_issuer(url: &str, context: &Context) -> Result<Source, String> {
     let set = get(context, at, &stated, path).await?.map_err(|error| format!("{at}: {error}"))?;
     let text =
         String::from_utf8(set.body.to_vec()).map_err(|_| format!("{at}{path}: not UTF-8"))?;
+    let is_elsewhere = own.as_ref() != Some(&stated) && origin != stated;
     let discovery = Discovery::Asked { at: origin, document };
-    Ok(Source { name: visible(&jwks).into_owned(), text, issuer, discovery })
+    Ok(Source { name: visible(&jwks).into_owned(), text, issuer, is_elsewhere, discovery })
 }
 
 async fn get(
