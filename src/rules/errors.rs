@@ -38,6 +38,14 @@ pub fn all() -> impl Iterator<Item = KnownError> {
     })
 }
 
+/// What `relying_party` says to a flaw, if that was seen.
+pub fn said_by(relying_party: &str, flaw: &str) -> Option<&'static str> {
+    let is_it = |error: &KnownError| {
+        error.said_by().any(|name| name == relying_party) && error.flaws().any(|id| id == flaw)
+    };
+    all().find(is_it).map(|error| error.text)
+}
+
 /// The messages that `text` is, or holds, the likeliest first; none where nothing is like it.
 pub fn like(text: &str) -> Vec<KnownError> {
     /// Less than this in common is chance.
@@ -45,6 +53,11 @@ pub fn like(text: &str) -> Vec<KnownError> {
     /// How much rarer words than the ones of a short message must be in common.
     const FLOOR: f64 = 6.0;
     let asked = words(text);
+    // Word for word, even if they are common words.
+    let same: Vec<_> = INDEX.errors.iter().filter(|(known, _)| *known == asked).collect();
+    if !asked.is_empty() && !same.is_empty() {
+        return same.into_iter().map(|(_, error)| *error).collect();
+    }
     let weight =
         |words: &BTreeSet<String>| words.iter().map(|word| INDEX.weight(word)).sum::<f64>();
     let asked_weight = weight(&asked);
@@ -144,6 +157,10 @@ mod tests {
     #[test]
     fn well_known_messages() {
         assert!(flaws("Bad JWK value.").contains("JWKS-01"));
+        assert!(flaws("JWT signature not verified.").contains("token-no-kid"));
+        let said = said_by("pyjwt", "no-kid").unwrap();
+        assert!(said.starts_with("jwt.PyJWKClientError: "), "{said}");
+        assert_eq!(said_by("pyoidc", "no-kid"), None);
         assert!(
             flaws("JWT::DecodeError (No key id (kid) found from token headers)").contains("no-kid")
         );

@@ -28,8 +28,9 @@ pub(super) fn text(report: &Report) -> String {
         if !item.refused_by.is_empty() {
             let _ = writeln!(text, "  refused by {}", names(item));
         }
-        if let Some(error) = item.flaw.map(|flaw| flaw.error).filter(|error| !error.is_empty()) {
-            let _ = writeln!(text, "  for instance: {error}");
+        if let Some(error) = item.error {
+            let says = if report.only.is_some() { "with" } else { "for instance" };
+            let _ = writeln!(text, "  {says}: {error}");
         }
         let _ = writeln!(text, "  {}", item.remedy());
         for (name, reason) in item.still_refused_by() {

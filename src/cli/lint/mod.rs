@@ -110,7 +110,10 @@ impl Lint {
                 notes.push("the token has expired; that is not counted".to_owned());
             }
         }
-        let mut report = Report::new(source.name, findings, only);
+        // What was asked for, as it was: the set is one of several things that were looked at.
+        let name =
+            if source.issuer.is_some() { visible(&self.source).into_owned() } else { source.name };
+        let mut report = Report::new(name, findings, only);
         report.notes = notes;
         Ok(report)
     }
@@ -143,9 +146,9 @@ pub(super) fn differ_by_slash(one: &str, other: &str) -> bool {
 fn find(name: &str) -> Result<RelyingParty, String> {
     strictness::relying_parties().find(|rp| rp.name == name).ok_or_else(|| {
         let known: Vec<&str> = strictness::relying_parties().map(|rp| rp.name).collect();
-        let near = known.iter().max_by(|one, other| {
-            strsim::jaro_winkler(one, name).total_cmp(&strsim::jaro_winkler(other, name))
-        });
+        let likeness = |known: &&&str| strsim::jaro_winkler(known, name);
+        let near = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        let near = near.filter(|near| likeness(near) > 0.8);
         let meant = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
         format!("{}: not a known relying party{meant}; known: {}", visible(name), known.join(", "))
     })

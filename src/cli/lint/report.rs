@@ -1,7 +1,7 @@
 //! What `lint` found, before it takes a form.
 
 use crate::rules::strictness::{self, Flaw, RelyingParty};
-use crate::rules::{self, Effect, Finding};
+use crate::rules::{self, Effect, Finding, errors};
 use std::collections::BTreeSet;
 
 /// How bad a finding is.
@@ -32,6 +32,8 @@ pub(super) struct Item {
     pub(super) flaw: Option<Flaw>,
     /// Whose login fails, of those that are asked about.
     pub(super) refused_by: Vec<&'static str>,
+    /// What one of them says; the one that is asked about, if it is one.
+    pub(super) error: Option<&'static str>,
     pub(super) summary: &'static str,
 }
 
@@ -51,7 +53,11 @@ impl Item {
             .map(|rule| rule.summary)
             .or(flaw.map(|flaw| flaw.summary))
             .unwrap_or_else(|| of_the_token(finding.rule));
-        Self { finding, severity, flaw, refused_by, summary }
+        let error = match (only, flaw) {
+            (Some(rp), Some(flaw)) => errors::said_by(rp.name, flaw.id),
+            (_, flaw) => flaw.map(|flaw| flaw.error).filter(|error| !error.is_empty()),
+        };
+        Self { finding, severity, flaw, refused_by, error, summary }
     }
 
     /// Who of them still does through kidstamp, as it is without configuration, and why if that is known.
@@ -124,19 +130,15 @@ impl Report {
     /// `refused by 17 of 53 known RPs; through kidstamp by 0`
     pub(super) fn summary(&self) -> String {
         let (before, after) = (self.refused_by().len(), self.refused_through_kidstamp().len());
-        match &self.only {
-            Some(rp) => {
-                let word = |count| if count == 0 { "not refused" } else { "refused" };
-                format!(
-                    "{} by {} {}; through kidstamp {}",
-                    word(before),
-                    rp.name,
-                    rp.version,
-                    word(after)
-                )
+        let known = strictness::relying_parties().count();
+        match (&self.only, before) {
+            (Some(rp), 0) => format!("not refused by {} {}", rp.name, rp.version),
+            (Some(rp), _) => {
+                let word = if after == 0 { "not refused" } else { "refused" };
+                format!("refused by {} {}; through kidstamp {word}", rp.name, rp.version)
             }
-            None => {
-                let known = strictness::relying_parties().count();
+            (None, 0) => format!("refused by 0 of {known} known RPs"),
+            (None, _) => {
                 format!("refused by {before} of {known} known RPs; through kidstamp by {after}")
             }
         }
