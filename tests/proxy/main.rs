@@ -42,6 +42,7 @@ mod limits;
 mod listeners;
 mod pass_through;
 mod profiles;
+mod realms;
 mod reload;
 mod restore;
 #[allow(dead_code, reason = "what combines cases is for src/upstream/snapshot/pairs.rs")]
