@@ -92,6 +92,7 @@ RPS = (
     _built("go-jose", "Go", _GO),
     _built("go-lestrrat-jwx", "Go", _GO),
     _java("java-nimbus", "Nimbus"),
+    _java("java-cxf", "Cxf"),
     _built("rust-openidconnect", "Rust", _RUST),
     _built("rust-jsonwebtoken9", "Rust", _RUST),
 )

@@ -23,7 +23,7 @@ from processes import Process, accepts_connections, answers_ok, clean_environmen
 from relying_parties import Verdict
 from rule_cases import ACCESS_TOKEN, SECRET, Case, cases, filled, refusals, still_refusing
 
-# PyJWT's example of a login does not only compare the hash, it wants one.
+# PyJWT's example of a login does not only compare the hash, it wants one, and so does CXF.
 _ALSO = {"claims/hash-null": ["claims/at-hash-missing"]}
 # Where nothing was measured that lint could tell.
 _REFUSED_ALL_THE_SAME = {
