@@ -34,9 +34,9 @@ WORKLOADS = {
     "h2c": workload("GET 1 KiB over cleartext HTTP/2, 8 connections of 8 streams", h2load("/small"), None, "h2c", h2load("/small"), "small"),
     "tls-handshake": workload("GET 1 KiB, a full TLS 1.3 handshake each (ECDSA P-256), 8 at once", own("tls", 2500, 8), small, "tls", own("tls", 200, 8), "small"),
     "start": workload("from exec to the first right /jwks.json", None, None, rounds=0),
-    "idle": workload("memory and CPU at rest, before and after load", None, small, rounds=2),
-    "idle-connections": workload("memory of 10,000 idle keep-alive connections, one request each", None, small, rounds=2),
-    "big-memory": workload("RSS over 20 times 64 MiB down and up", None, check_big, rounds=2),
+    "idle": workload("memory and CPU at rest, before and after load", None, small),
+    "idle-connections": workload("memory of 10,000 idle keep-alive connections, one request each", None, small),
+    "big-memory": workload("RSS over 20 times 64 MiB down and up", None, check_big),
     "cores": workload("GET 1 KiB with one worker, and with two", None, small),
     "flood": workload("GET 1 KiB at a fixed 500 requests/s, before and while POST /token is flooded", None, check_token),
 }
