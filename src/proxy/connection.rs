@@ -2,6 +2,7 @@
 
 use super::body::{Body, BrokenOff};
 use super::client::Client;
+use super::connections::Open;
 use super::handle::handle;
 use super::http2;
 use super::http2_guard::FrameGuard;
@@ -26,11 +27,17 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-/// Serves the connection to its end.
-pub(super) async fn serve(mut transport: Transport, current: Rc<Current>, watch: Rc<Watch>) {
+/// Serves the connection to its end, for as long as which it has its seat.
+pub(super) async fn serve(
+    mut transport: Transport,
+    current: Rc<Current>,
+    watch: Rc<Watch>,
+    _seated: (OwnedSemaphorePermit, Open),
+) {
     let worker = current.get();
     let server = &worker.config.server;
     let mut address = transport.peer();
@@ -110,18 +117,18 @@ pub(super) async fn serve_http1<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut builder = http1::Builder::new();
-    {
-        let server = &current.get().config.server;
-        let max_head = server.limits.header_bytes;
-        builder
-            // Who takes too long is found by the watch.
-            .header_read_timeout(None)
-            .max_header_size(max_head)
-            .max_buf_size(MAX_PIECE.max(max_head))
-            .preserve_header_case(server.preserve_header_case);
-    }
     loop {
+        let mut builder = http1::Builder::new();
+        {
+            let server = &current.get().config.server;
+            let max_head = server.limits.header_bytes;
+            builder
+                // Who takes too long is found by the watch.
+                .header_read_timeout(None)
+                .max_header_size(max_head)
+                .max_buf_size(MAX_PIECE.max(max_head))
+                .preserve_header_case(server.preserve_header_case);
+        }
         let service = service_fn(|request: Request<Incoming>| {
             let (worker, client) = (current.get(), Rc::clone(client));
             let has_body = !request.body().is_end_stream();
@@ -144,12 +151,12 @@ pub(super) async fn serve_http1<S>(
             Driven::Ended(Err(_)) | Driven::Cut => return,
         };
         let tunnel = client.tunnel.take();
-        let parts = Pin::into_inner(connection).into_parts();
-        stream = parts.io.into_inner();
+        let http1::Parts { io, read_buf, .. } = Pin::into_inner(connection).into_parts();
+        stream = io.into_inner();
         if let Some(tunnel) = tunnel {
-            return Box::pin(tunnel.run(stream.into_inner(), parts.read_buf, watch)).await;
+            return Box::pin(tunnel.run(stream.into_inner(), read_buf, watch)).await;
         }
-        if !is_idle || !stream.rest(parts.read_buf).await {
+        if !is_idle || !stream.rest(read_buf).await {
             return;
         }
         watch.rouse();
@@ -218,8 +225,8 @@ impl HttpBody for Accounted {
 mod tests {
     use super::*;
 
-    /// The size of what a function of three arguments returns.
-    fn size_of_result<A, B, C, R>(_: impl Fn(A, B, C) -> R) -> usize {
+    /// The size of what a function of four arguments returns.
+    fn size_of_result<A, B, C, D, R>(_: impl Fn(A, B, C, D) -> R) -> usize {
         size_of::<R>()
     }
 
@@ -227,6 +234,6 @@ mod tests {
     fn a_connection_takes_little_while_nothing_is_asked_on_it() {
         // Kept for each connection, for as long as it is open.
         let size = size_of_result(serve) + size_of::<Watch>() + size_of::<Client>();
-        assert!(size <= 1500, "{size} bytes: box what few connections need");
+        assert!(size <= 1400, "{size} bytes: box what few connections need");
     }
 }

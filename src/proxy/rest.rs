@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Restful<S> {
         }
         // Though empty, it may keep the buffer that it was cut from.
         drop(unread);
-        let watch = Rc::clone(&self.watch);
+        let watch = &Rc::clone(&self.watch);
         let has_more = std::future::poll_fn(|context| match watch.poll_ending(context) {
             Some(Ending::Now) => Poll::Ready(None),
             Some(Ending::Gracefully) => Poll::Ready(Some(false)),

@@ -1,7 +1,7 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
 use super::connection;
-use super::connections::{Connections, Open};
+use super::connections::Connections;
 use super::deadline::Deadlines;
 use super::drain::Draining;
 use super::listener::{Accepting, Listener, accept, accept_at_once};
@@ -145,8 +145,9 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     let watches = Watches::new(current.get().config.server.limits.clone());
     let connections = Connections::new(&equipment.counters);
     let serve = |transport: Transport, seat: OwnedSemaphorePermit| {
-        let connection = connection::serve(transport, Rc::clone(&current), watches.add());
-        tokio::task::spawn_local(seated(connection, seat, connections.open()));
+        let seated = (seat, connections.open());
+        let connection = connection::serve(transport, Rc::clone(&current), watches.add(), seated);
+        tokio::task::spawn_local(connection);
     };
     let (mut tick, mut lull) = (ticking(watches.tick()), ticking(LULL));
     // Accepted, but more than may be served at a time.
@@ -216,10 +217,6 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     }
     deadlines.abort();
     signing.abort();
-}
-
-async fn seated(connection: impl Future<Output = ()>, _seat: OwnedSemaphorePermit, _open: Open) {
-    connection.await;
 }
 
 fn ticking(period: Duration) -> Interval {
