@@ -110,7 +110,8 @@ def test_every_rule_that_was_measured_is_shown_by_two_languages(answers: Callabl
     print(_table(shown))
     if len(here) == len(RPS):
         two = [rule for rule, languages in shown.items() if len(languages) >= 2]
-        assert len(two) >= 20
+        # 56 of 81 when this was written. The others: nobody was measured to refuse what they mend, or all who do share a language.
+        assert len(two) >= 56
 
 
 def _table(shown: dict[str, set[str]]) -> str:
