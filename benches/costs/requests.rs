@@ -2,11 +2,16 @@
 
 use crate::Cost;
 use crate::counting::{callgrind, calls, instructions, strace};
-use kidstamp::jose::{Alg, SigningKey};
-use std::io::{BufRead, BufReader, Write};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use kidstamp::jose::{Alg, SigningKey, base64url};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const FEW: u32 = 200;
@@ -17,16 +22,38 @@ const TRANSFERS: [&str; 8] =
     ["read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg"];
 const WAITS: [&str; 3] = ["epoll_wait", "epoll_pwait", "epoll_pwait2"];
 
-/// Counts what a request costs that passes, and one for the key set.
+/// A request, by its line, and the body that it may have.
+struct Asked {
+    what: &'static str,
+    line: &'static str,
+    body: &'static str,
+    counted: &'static [(&'static str, &'static [&'static str])],
+}
+
+const PASSING: [(&str, &[&str]); 2] = [("reads and writes", &TRANSFERS), ("waits", &WAITS)];
+
+const ASKED: [Asked; 3] = [
+    Asked { what: "GET of 1 KiB that passes", line: "GET /small", body: "", counted: &PASSING },
+    Asked { what: "GET of the JWKS", line: "GET /jwks.json", body: "", counted: &PASSING },
+    Asked {
+        what: "POST for a token that is re-signed with ES256",
+        line: "POST /token",
+        body: "grant_type=authorization_code&client_id=rp&code=0123456789abcdef",
+        // How often threads have to wake each other depends on which is faster.
+        counted: &[],
+    },
+];
+
+/// Counts what a request costs that passes, one for the key set, and one for a token.
 pub(crate) fn count() -> Vec<Cost> {
     let upstream = provider();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("count");
     let mut costs = Vec::new();
-    for (what, path) in [("GET of 1 KiB that passes", "/small"), ("GET of the JWKS", "/jwks.json")]
-    {
+    for asked in &ASKED {
+        let what = asked.what;
         let of = |requests| {
-            serve(callgrind(&log, None), upstream, &folder, path, requests);
+            serve(callgrind(&log, None), upstream, &folder, asked, requests);
             instructions(&log)
         };
         costs.push(Cost {
@@ -35,9 +62,9 @@ pub(crate) fn count() -> Vec<Cost> {
             count: (of(MANY) - of(FEW)) / f64::from(MANY - FEW),
             tolerance: 0.05,
         });
-        for (kind, names) in [("reads and writes", &TRANSFERS[..]), ("waits", &WAITS[..])] {
+        for (kind, names) in asked.counted {
             let of = |requests| {
-                serve(strace(&log), upstream, &folder, path, requests);
+                serve(strace(&log), upstream, &folder, asked, requests);
                 calls(&log, names)
             };
             costs.push(Cost {
@@ -52,7 +79,7 @@ pub(crate) fn count() -> Vec<Cost> {
 }
 
 /// Starts kidstamp under `tool`, makes the requests one after the other on one connection, and ends it.
-fn serve(mut tool: Command, upstream: SocketAddr, folder: &TempDir, path: &str, requests: u32) {
+fn serve(mut tool: Command, upstream: SocketAddr, folder: &TempDir, asked: &Asked, requests: u32) {
     let mut command = tool
         .arg(env!("CARGO_BIN_EXE_kidstamp"))
         .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--log-requests=false"])
@@ -68,8 +95,15 @@ fn serve(mut tool: Command, upstream: SocketAddr, folder: &TempDir, path: &str, 
     let mut client = BufReader::new(TcpStream::connect(address).unwrap());
     client.get_ref().set_nodelay(true).unwrap();
     for _ in 0..requests {
+        let Asked { line, body, .. } = asked;
+        let body = if body.is_empty() {
+            "\r\n".to_owned()
+        } else {
+            let form = "Content-Type: application/x-www-form-urlencoded";
+            format!("{form}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: idp.test\r\nUser-Agent: costs\r\nAccept: */*\r\n\r\n"
+            "{line} HTTP/1.1\r\nHost: idp.test\r\nUser-Agent: costs\r\nAccept: */*\r\n{body}"
         );
         client.get_mut().write_all(request.as_bytes()).unwrap();
         read_response(&mut client);
@@ -117,15 +151,45 @@ fn keys(folder: &Path) -> std::path::PathBuf {
 fn provider() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let issued = Arc::new(Issued::new());
     std::thread::spawn(move || {
         for connection in listener.incoming() {
-            std::thread::spawn(move || answer_all(connection.unwrap()));
+            let issued = Arc::clone(&issued);
+            std::thread::spawn(move || answer_all(connection.unwrap(), &issued));
         }
     });
     address
 }
 
-fn answer_all(connection: TcpStream) {
+/// What the provider publishes and issues.
+struct Issued {
+    /// A set of an RSA key without `kid`, and of the key that signs tokens.
+    jwks: String,
+    token_response: String,
+}
+
+impl Issued {
+    fn new() -> Self {
+        let key = SigningKey::generate(Alg::Es256).unwrap();
+        let pem = key.to_pem().unwrap();
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_der());
+        let set = include_str!("../../tests/fixtures/jwks/pocket-id-0.8.0.json").trim_end();
+        let jwks =
+            set.strip_suffix("]}").expect("a set").to_owned() + "," + &key.public_jwk() + "]}";
+        let payload = r#"{"iss":"https://idp.test","sub":"248289761001","aud":"rp","iat":1790000000,"exp":4102444800,"nonce":"n-0S6_WzA2Mj","name":"Jane Doe","email":"jane@example.org"}"#;
+        let header = base64url::encode(r#"{"alg":"ES256","typ":"JWT"}"#);
+        let input = format!("{header}.{}", base64url::encode(payload));
+        let signature = pair.unwrap().sign(&SystemRandom::new(), input.as_bytes()).unwrap();
+        let token = format!("{input}.{}", base64url::encode(signature));
+        let token_response = format!(
+            r#"{{"access_token":"0123456789abcdef","token_type":"Bearer","expires_in":3600,"id_token":"{token}"}}"#
+        );
+        Self { jwks, token_response }
+    }
+}
+
+fn answer_all(connection: TcpStream, issued: &Issued) {
     let small = "x".repeat(1024);
     let discovery = r#"{"issuer":"https://idp.test","jwks_uri":"https://idp.test/jwks.json","authorization_endpoint":"https://idp.test/authorize","token_endpoint":"https://idp.test/token","response_types_supported":["code"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}"#;
     connection.set_nodelay(true).unwrap();
@@ -140,9 +204,14 @@ fn answer_all(connection: TcpStream) {
         }
         let (kind, body) = match head.split(' ').nth(1) {
             Some("/.well-known/openid-configuration") => ("application/json", discovery),
-            Some("/jwks.json") => {
-                let set = include_str!("../../tests/fixtures/jwks/pocket-id-0.8.0.json");
-                ("application/json", set)
+            Some("/jwks.json") => ("application/json", issued.jwks.as_str()),
+            Some("/token") => {
+                let length = head.lines().find_map(|line| {
+                    line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+                });
+                let mut form = vec![0; length.expect("a form")];
+                connection.read_exact(&mut form).unwrap();
+                ("application/json", issued.token_response.as_str())
             }
             _ => ("text/plain", small.as_str()),
         };
