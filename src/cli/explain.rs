@@ -144,7 +144,7 @@ fn cures_of(flaw: &str) -> Vec<String> {
 /// Which setting mends what a rule is about.
 fn cure(rule: &Rule) -> String {
     /// What a rule needs beside being on.
-    const NEEDS: [(&str, &str); 7] = [
+    const NEEDS: [(&str, &str); 9] = [
         ("discovery/issuer-alias", "list the other name in issuer.aliases"),
         ("claims/issuer-alias", "list the other name in issuer.aliases"),
         ("discovery/missing", "configure the endpoints in [[issuer]]"),
@@ -155,6 +155,8 @@ fn cure(rule: &Rule) -> String {
             "write what a token taught into [[issuer.key]]; kidstamp lint --token prints it",
         ),
         ("claims/azp-missing", "list the client in issuer.audiences"),
+        ("claims/email-verified-missing", "list the domain in client.verified_email_domains"),
+        ("claims/nonce-missing", "write restore_nonce = true into the [[client]]"),
     ];
     let section = if rule.id.starts_with("claims/") || rule.id.starts_with("token-response/") {
         "[client.rules]"

@@ -120,7 +120,8 @@ impl Schema {
 fn rules(known_rules: &[KnownRule<'_>], of_client: bool) -> Value {
     let mut properties = Map::new();
     for rule in known_rules {
-        let published = ["jwks/", "discovery/"].iter().any(|layer| rule.id.starts_with(layer));
+        let published =
+            ["jwks/", "discovery/", "userinfo/"].iter().any(|layer| rule.id.starts_with(layer));
         if of_client && published {
             continue;
         }

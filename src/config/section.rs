@@ -332,6 +332,12 @@ fn setting_of(
     whose: Whose,
     input: value::Input<'_>,
 ) -> Result<Setting, value::Refusal> {
+    if whose == Whose::Client && rule.id.starts_with("userinfo/") {
+        return Err(
+            "is not for a single client: who asks for userinfo can't be seen; write it in [rules]"
+                .into(),
+        );
+    }
     let published = ["jwks/", "discovery/"].into_iter().any(|layer| rule.id.starts_with(layer));
     match value::word(input)? {
         _ if published && whose == Whose::Client => {

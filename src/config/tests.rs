@@ -17,6 +17,7 @@ const RULES: &[KnownRule<'_>] = &[
     KnownRule { id: "jwks/private-members", fixed: true },
     KnownRule { id: "token-response/cacheable", fixed: false },
     KnownRule { id: "claims/issuer-alias", fixed: false },
+    KnownRule { id: "userinfo/null-claim", fixed: false },
     KnownRule { id: "claims/audience-array", fixed: false },
     KnownRule { id: "claims/audience-string", fixed: false },
 ];

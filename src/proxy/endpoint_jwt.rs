@@ -1,27 +1,31 @@
-//! Endpoints whose whole response is one JWT: userinfo (OpenID Connect Core §5.3.2) and introspection
-//! (RFC 9701 §5).
+//! Endpoints whose whole response may be one JWT: userinfo (OpenID Connect Core §5.3.2) and introspection
+//! (RFC 9701 §5). Userinfo as plain JSON has rules of its own.
 
 use super::asked::Asked;
 use super::body::Body;
+use super::repair_userinfo;
 use super::rewrite;
 use super::vouch::{Treated, unseen, vouch};
 use super::worker::Worker;
 use crate::token::{JwtResponse, TokenKind};
-use crate::upstream::{Endpoint, Route};
+use crate::upstream::{Endpoint, Route, Treatments};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-/// The kind of token that the whole response of the endpoint may be.
-pub(super) fn kind_of(endpoint: Endpoint) -> Option<TokenKind> {
-    match endpoint {
-        Endpoint::UserInfo => Some(TokenKind::UserInfo),
-        Endpoint::Introspection => Some(TokenKind::Introspection),
-        _ => None,
-    }
+/// The kind of token that the whole response of the endpoint may be, where something may happen to it.
+pub(super) fn concern(route: &Route) -> Option<TokenKind> {
+    let kind = match route.endpoint {
+        Endpoint::UserInfo => TokenKind::UserInfo,
+        Endpoint::Introspection => TokenKind::Introspection,
+        _ => return None,
+    };
+    let treatments = &route.snapshot.as_ref()?.treatments;
+    let is_repaired = kind == TokenKind::UserInfo && treatments.userinfo_rules().is_some();
+    (is_repaired || treatments.concern(kind)).then_some(kind)
 }
 
-/// Treats a response of such an endpoint; what is no JWT by its type passes without a look.
+/// Treats a response of such an endpoint; what is neither a JWT by its type, nor userinfo as JSON, passes without a look.
 pub(super) async fn treat(
     worker: &Worker,
     route: &Route,
@@ -30,10 +34,19 @@ pub(super) async fn treat(
 ) -> Treated {
     let media_type = rewrite::media_type(response.headers());
     let is_jwt = media_type == "application/jwt" || media_type.ends_with("+jwt");
-    if response.status() != StatusCode::OK || !is_jwt {
+    let treatments = route.snapshot.as_ref().map(|snapshot| &snapshot.treatments);
+    let userinfo_rules =
+        treatments.filter(|_| kind == TokenKind::UserInfo).and_then(Treatments::userinfo_rules);
+    if response.status() != StatusCode::OK {
         return Ok((response, None));
     }
-    let treatment = route.snapshot.as_ref().map(|snapshot| snapshot.treatments.of(None));
+    if let Some(rules) = userinfo_rules.filter(|_| is_json(&media_type)) {
+        return repair_userinfo::treat(worker, rules, response).await;
+    }
+    if !is_jwt || treatments.is_some_and(|treatments| !treatments.concern(kind)) {
+        return Ok((response, None));
+    }
+    let treatment = treatments.map(|treatments| treatments.of(None));
     let pass = |response, reason| unseen(worker, kind, treatment, response, reason);
     let (mut parts, body) = match rewrite::read(worker, response).await {
         Ok(read) => read,
@@ -50,7 +63,9 @@ pub(super) async fn treat(
         (None, Some(claims)) => {
             rewrite::forget_old_body(&mut parts.headers);
             parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Bytes::from(claims)
+            let repaired = userinfo_rules
+                .and_then(|rules| repair_userinfo::repaired(worker, rules, claims.as_bytes()));
+            repaired.unwrap_or_else(|| Bytes::from(claims))
         }
         (Some((_, token)), _) => {
             rewrite::forget_old_body(&mut parts.headers);
@@ -59,4 +74,9 @@ pub(super) async fn treat(
         (None, None) => body.clone(),
     };
     Ok((Response::from_parts(parts, Body::Full(new)), vouched.deed))
+}
+
+/// A media type of JSON (RFC 6839 §3.1), but for that of a JWT in it.
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }

@@ -134,10 +134,7 @@ impl Way<'_> {
         }
         let route = site.route(request.uri().path());
         account.endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
-        let jwt = route.and_then(|route| {
-            let kind = endpoint_jwt::kind_of(route.endpoint)?;
-            route.snapshot.as_ref()?.treatments.concern(kind).then_some((route, kind))
-        });
+        let jwt = route.and_then(|route| Some((route, endpoint_jwt::concern(route)?)));
         let (response, deed) = match (account.endpoint, route) {
             (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(request, route)?, None),
             (Endpoint::Discovery, Some(route)) => {

@@ -34,6 +34,7 @@ mod pool;
 mod proxy_protocol;
 mod reload;
 mod repair_token_response;
+mod repair_userinfo;
 mod rest;
 mod restore;
 mod rewrite;

@@ -90,6 +90,11 @@ const FILES: &[&str] = &[
     include_str!("token_response/status_created.rs"),
     include_str!("token_response/token_type_case.rs"),
     include_str!("token_response/token_type_missing.rs"),
+    include_str!("userinfo/attributes_nested.rs"),
+    include_str!("userinfo/null_claim.rs"),
+    include_str!("userinfo/preferred_username_missing.rs"),
+    include_str!("userinfo/updated_at_text.rs"),
+    include_str!("userinfo/verified_string.rs"),
 ];
 
 /// What the head of the rule's file says, as Markdown; `None` for an id that no file names.

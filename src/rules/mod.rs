@@ -15,6 +15,7 @@ mod layer;
 pub mod manual;
 pub mod strictness;
 pub mod token_response;
+pub mod userinfo;
 
 pub use layer::{Repaired, Unrepairable};
 
@@ -64,7 +65,7 @@ impl Rule {
 /// Every rule of every layer.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let documents = jwks::rules().chain(discovery::rules());
-    documents.chain(token_response::rules()).chain(claims::rules())
+    documents.chain(token_response::rules()).chain(claims::rules()).chain(userinfo::rules())
 }
 
 /// What a finding led to.

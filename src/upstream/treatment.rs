@@ -6,6 +6,7 @@ use crate::config::{Client, OnFailure, Tokens, ValidConfig};
 use crate::jose::{Alg, ClientSecret, Mac};
 use crate::rules::Settings;
 use crate::rules::claims;
+use crate::rules::userinfo;
 use crate::token::{
     Bridge, BridgeKey, Mode, Modes, SecretClient, TokenKind, Trust, TrustedKey, UpstreamToken,
 };
@@ -34,6 +35,7 @@ pub struct Treatment {
 pub struct Treatments {
     everyone: Treatment,
     clients: BTreeMap<String, Treatment>,
+    repairs_userinfo: bool,
 }
 
 /// What is the same for all clients of an issuer.
@@ -57,6 +59,7 @@ impl Treatments {
         };
         let clients = config.clients.iter().enumerate().filter(|(_, client)| is_ours(client));
         Self {
+            repairs_userinfo: userinfo::is_wanted(&config.rules),
             everyone: common.treatment(&config.tokens, &config.rules, None),
             clients: clients
                 .map(|(index, client)| {
@@ -111,6 +114,11 @@ impl Treatments {
     /// True if those of some client are.
     pub fn restore_nonces(&self) -> bool {
         self.clients.values().any(|treatment| treatment.restores_nonce)
+    }
+
+    /// The rules for userinfo responses that are JSON, which are everyone's; `None` if all of them are off.
+    pub fn userinfo_rules(&self) -> Option<&Settings> {
+        self.repairs_userinfo.then_some(&self.everyone.rules)
     }
 
     /// True if no client has.

@@ -21,3 +21,4 @@ mod restore;
 mod stage;
 mod twice;
 mod untouched;
+mod userinfo;

@@ -25,7 +25,7 @@ const SHORTHAND: [(&str, &str); 6] = [
     ("bom", "\u{feff}"),
 ];
 
-const IN_ORDER: [(&str, &str); 8] = [
+const IN_ORDER: [(&str, &str); 9] = [
     ("jwks", r#"{"keys":[${good}]}"#),
     ("discovery", r#"{${metadata},"id_token_signing_alg_values_supported":["RS256"]}"#),
     ("response", r#"{"access_token":"opaque","token_type":"Bearer","id_token":"${id_token}"}"#),
@@ -33,6 +33,7 @@ const IN_ORDER: [(&str, &str); 8] = [
     ("header", r#"{"alg":"RS256","kid":"k1"}"#),
     ("head", "content-type: application/json|cache-control: no-store"),
     ("type", "application/json"),
+    ("userinfo", r#"{"sub":"7"}"#),
     ("key", "rsa"),
 ];
 
@@ -113,7 +114,7 @@ impl Case {
             let mine = both.said.get(name).cloned();
             let said = match (name.as_str(), mine) {
                 ("flaw", mine) => mine.unwrap_or_else(|| said.clone()),
-                ("claims" | "response", Some(mine)) if mine != *said => {
+                ("claims" | "response" | "userinfo", Some(mine)) if mine != *said => {
                     let in_order = IN_ORDER.iter().find(|(known, _)| known == name)?.1;
                     merged(&mine, said, in_order)?
                 }

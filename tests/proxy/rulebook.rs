@@ -23,6 +23,7 @@ pub(crate) fn provider(case: &Case) -> (Upstream, Values) {
     };
     upstream.on(DISCOVERY, discovery);
     upstream.on("/token", Answer::raw(token_endpoint(case, &values)));
+    upstream.on("/userinfo", Answer::json(case.document("userinfo", &values)));
     (upstream, values)
 }
 
@@ -63,6 +64,7 @@ fn served(case: &Case, sidecar: &Sidecar) -> (&'static str, String) {
     let client = || sidecar.client();
     match case.layer() {
         "jwks" => ("jwks", client().get("/view").text()),
+        "userinfo" => ("userinfo", client().get("/userinfo").text()),
         "discovery" if case.rule == "discovery/content-type" => {
             ("type", client().get(DISCOVERY).header("content-type").unwrap_or_default().to_owned())
         }
@@ -188,11 +190,15 @@ fn every_flaw_is_found_by_lint() {
         fs::write(&config, text).unwrap();
         let response = folder.path().join(format!("{index}.response"));
         fs::write(&response, token_endpoint(case, &values)).unwrap();
+        let userinfo = folder.path().join(format!("{index}.userinfo"));
+        fs::write(&userinfo, case.document("userinfo", &values)).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_kidstamp"))
             .args(["lint", &inside, "--format", "json", "--config"])
             .arg(&config)
             .arg("--token")
             .arg(&response)
+            .arg("--userinfo")
+            .arg(&userinfo)
             .env_clear()
             .output()
             .unwrap();

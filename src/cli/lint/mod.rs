@@ -12,13 +12,14 @@ use super::output::{NO, answer_with, refuse, visible};
 use crate::clock;
 use crate::rules::jwks::{self, KnownKey, RepairedSet};
 use crate::rules::strictness::{self, RelyingParty};
+use crate::rules::userinfo;
 use clap::Args;
 pub(super) use context::Context;
 use report::Report;
 use response::Looked;
 pub(super) use source::{Source, get_each};
 use std::io::{ErrorKind, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What to look at, and how to tell.
@@ -31,6 +32,9 @@ pub struct Lint {
     /// it; - reads it from standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
+    /// Look at this userinfo response of the provider, too, if it is JSON; - reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    userinfo: Option<PathBuf>,
     /// Look with this configuration of kidstamp: its rules, and what it knows of the issuer
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -67,9 +71,12 @@ pub(super) fn run(lint: &Lint) -> ExitCode {
 impl Lint {
     fn report(&self) -> Result<Report, String> {
         let only = self.relying_party.as_deref().map(find).transpose()?;
-        let stdin = self.token.as_ref().is_some_and(|token| token.as_os_str() == "-");
-        if stdin && self.source == "-" {
-            return Err("the token and the key set can't both come from standard input".to_owned());
+        let sources =
+            [Some(Path::new(&self.source)), self.token.as_deref(), self.userinfo.as_deref()];
+        if sources.iter().flatten().filter(|source| source.as_os_str() == "-").count() > 1 {
+            return Err(
+                "only one of key set, token and userinfo can come from standard input".to_owned()
+            );
         }
         let ca = self.ca.as_deref();
         let context = match &self.config {
@@ -109,6 +116,13 @@ impl Lint {
             if examined.expires.is_some_and(|time| time <= clock::now()) {
                 notes.push("the token has expired; that is not counted".to_owned());
             }
+        }
+        if let Some(file) = &self.userinfo {
+            let input = Input::read(Some(file))?;
+            let text = input.text("a userinfo response")?;
+            let repaired = userinfo::repair(text, context.rules())
+                .map_err(|error| format!("{}: {error}", input.name))?;
+            findings.extend(repaired.findings);
         }
         // What was asked for, as it was: the set is one of several things that were looked at.
         let name =

@@ -32,7 +32,7 @@ pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'
 }
 
 /// The seconds since 1970 of an RFC 3339 text; a fraction is cut off, which never makes a token live longer.
-fn seconds(text: &str) -> Option<i64> {
+pub(super) fn seconds(text: &str) -> Option<i64> {
     // The parser also takes forms that other readers would not; they are left alone.
     const LONGEST: usize = "2026-11-23T09:50:58.123456789+00:00".len();
     let plain = text.len() <= LONGEST

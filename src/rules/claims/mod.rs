@@ -28,7 +28,7 @@ mod type_odd;
 mod verified_string;
 
 use super::layer::{self, Entry, Layer, Repaired, Unrepairable};
-use super::{Effect, Finding, Rule, Setting, Settings};
+use super::{Effect, Finding, Report, Rule, Setting, Settings};
 use crate::json::{Document, Limits, Value};
 
 /// The table, in the order in which the rules are applied: a date becomes a number before its unit is looked at.
@@ -213,6 +213,16 @@ pub struct RepairedHeader {
     pub typ: Option<&'static str>,
     /// The members that it loses.
     pub dropped: Vec<String>,
+}
+
+/// Makes booleans of the flags about a person that are strings; reported by whichever rule asks.
+pub(super) fn mend_flags<'d>(object: Value<'d>, report: &mut Report<'d>) {
+    verified_string::mend(object, report);
+}
+
+/// The seconds since 1970 of a date that is written as one.
+pub(super) fn seconds_of_date(text: &str) -> Option<i64> {
+    date_iso::seconds(text)
 }
 
 /// The dates among the claims that stand there.

@@ -21,6 +21,11 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check<'d>(claims: Value<'d>, _: Context<'_>, report: &mut Report<'d>) {
+    mend(claims, report);
+}
+
+/// Of any object with claims about a person.
+pub(super) fn mend<'d>(claims: Value<'d>, report: &mut Report<'d>) {
     for name in ["email_verified", "phone_number_verified"] {
         let Some(claim) = claims.get(name) else { continue };
         let Some(text) = claim.as_str() else { continue };

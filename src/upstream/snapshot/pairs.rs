@@ -11,6 +11,7 @@ use super::*;
 use crate::config::{self, Origin, Override, Overrides};
 use crate::jose::CompactJws;
 use crate::rules::token_response::{self, Facts, Head};
+use crate::rules::userinfo;
 use crate::rules::{Rule, Setting, Settings};
 use crate::token::{Decision, TokenResponse, decide};
 use bytes::Bytes;
@@ -98,6 +99,12 @@ fn outcome(folder: &Path, case: &Case, rules: &[&str]) -> Outcome {
     };
     let snapshot = Snapshot::build(&ingredients, &mut Publication::default()).unwrap();
     let mut found: BTreeSet<&str> = snapshot.findings.iter().map(|found| found.rule).collect();
+
+    let everyone = &snapshot.treatments.of(None).rules;
+    let text = case.document("userinfo", &values);
+    let repaired = userinfo::repair(&text, everyone).unwrap();
+    found.extend(repaired.findings.iter().map(|found| found.rule));
+    assert!(!userinfo::repair(&repaired.text, everyone).unwrap().is_changed(), "{rules:?}: twice");
 
     let treatment = snapshot.treatments.of(Some("rp"));
     let response = case.response(&values);
@@ -252,6 +259,7 @@ fn text_of(case: &Case, values: &Values) -> Option<String> {
     match case.layer() {
         "token-response" => Some(case.response(values)),
         "claims" => Some(case.document("claims", values)),
+        "userinfo" => Some(case.document("userinfo", values)),
         _ => None,
     }
 }
@@ -259,6 +267,7 @@ fn text_of(case: &Case, values: &Values) -> Option<String> {
 fn repaired_by(layer: &str, text: &str, settings: &Settings) -> String {
     let repaired = match layer {
         "token-response" => token_response::repair(text, Facts::default(), settings),
+        "userinfo" => userinfo::repair(text, settings),
         _ => {
             let options = crate::rules::claims::Options {
                 settings: settings.clone(),
