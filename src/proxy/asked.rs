@@ -59,6 +59,13 @@ impl Asked {
         only_field(&self.form.0, "code")
     }
 
+    /// The refresh token that it wants exchanged (RFC 6749 §6), if there is just one.
+    pub(super) fn refresh_token(&self) -> Option<Zeroizing<String>> {
+        let grant = only_field(&self.form.0, "grant_type")?;
+        let token = only_field(&self.form.0, "refresh_token").map(Zeroizing::new);
+        token.filter(|_| grant == "refresh_token")
+    }
+
     /// The client, if it is one that `is_known`.
     pub(super) fn client(&self, is_known: impl Fn(&str) -> bool) -> Option<&str> {
         self.names.iter().map(String::as_str).find(|name| is_known(name))

@@ -26,7 +26,10 @@ pub(super) struct Repair<'s> {
 /// Repairs the body of a response of the token endpoint; what is no token response stays.
 pub(super) fn repair<'s>(treatments: &'s Treatments, asked: &Asked, body: Bytes) -> Repair<'s> {
     let settings = &rules_of(treatments, asked, &body).rules;
-    let facts = Facts { has_proof: asked.has_proof };
+    let wanted = token_response::wants_refresh_token(settings);
+    let refresh_token = wanted.then(|| asked.refresh_token()).flatten();
+    let refresh_token = refresh_token.as_ref().map(|token| token.as_str());
+    let facts = Facts { has_proof: asked.has_proof, refresh_token };
     let text = std::str::from_utf8(&body).ok();
     let repaired = text.and_then(|text| token_response::repair(text, facts, settings).ok());
     match repaired {

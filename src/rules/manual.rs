@@ -86,6 +86,7 @@ const FILES: &[&str] = &[
     include_str!("token_response/content_type.rs"),
     include_str!("token_response/expires_in_string.rs"),
     include_str!("token_response/null_member.rs"),
+    include_str!("token_response/refresh_token_missing.rs"),
     include_str!("token_response/scope_array.rs"),
     include_str!("token_response/status_created.rs"),
     include_str!("token_response/token_type_case.rs"),

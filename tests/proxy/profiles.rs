@@ -307,3 +307,30 @@ fn a_header_is_mended_for_one_client_and_comes_back_whole() {
         assert_eq!(new, original, "{header}");
     }
 }
+
+/// Its own, from the very request; to nobody else, and never in the place of a new one.
+#[test]
+fn a_refresh_token_that_stays_good_is_said_again() {
+    let upstream = provider();
+    let clients = format!(
+        "{ISSUERS}[[client]]\nid = \"keeps\"\n[client.rules]\n\"token-response/refresh-token-missing\" = \"repair\"\n"
+    );
+    let sidecar = Sidecar::before(&upstream).with_issuers(&clients).start();
+    let plain = r#"{"access_token":"a","token_type":"Bearer"}"#;
+    upstream.on("/token", Answer::json(plain));
+    let refresh = "grant_type=refresh_token&refresh_token=r%2B1%22";
+    let said_again = r#"{"refresh_token":"r+1\"","access_token":"a","token_type":"Bearer"}"#;
+    assert_eq!(log_in(&sidecar, &format!("{refresh}&client_id=keeps")), said_again);
+    for form in [
+        format!("{refresh}&client_id=other"),
+        format!("{refresh}&refresh_token=other&client_id=keeps"),
+        "grant_type=authorization_code&refresh_token=r&client_id=keeps".to_owned(),
+        "grant_type=refresh_token&client_id=keeps".to_owned(),
+        "refresh_token=r&client_id=keeps".to_owned(),
+    ] {
+        assert_eq!(log_in(&sidecar, &form), plain, "{form}");
+    }
+    let new = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"new"}"#;
+    upstream.on("/token", Answer::json(new));
+    assert_eq!(log_in(&sidecar, &format!("{refresh}&client_id=keeps")), new);
+}

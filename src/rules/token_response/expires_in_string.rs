@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["expires-in-string", "TOKR-03", "TOKR-04"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, _: Facts, report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, _: Facts<'_>, report: &mut Report<'d>) {
     let Some(member) = response.get("expires_in") else { return };
     let Some(text) = member.as_str() else { return };
     if text.parse::<u32>().is_ok_and(|seconds| seconds.to_string() == text) {

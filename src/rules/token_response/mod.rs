@@ -7,6 +7,7 @@ mod cacheable;
 mod content_type;
 mod expires_in_string;
 mod null_member;
+mod refresh_token_missing;
 mod scope_array;
 mod status_created;
 mod token_type_case;
@@ -17,26 +18,34 @@ use super::{Effect, Finding, Rule, Setting, Settings};
 use crate::json::{Document, Kind, Limits, Value};
 
 /// The table, in the order in which the rules are applied.
-const TABLE: [Entry<TokenResponse>; 5] = [
+const TABLE: [Entry<TokenResponse>; 6] = [
     Entry { rule: &token_type_missing::RULE, check: token_type_missing::check },
     Entry { rule: &token_type_case::RULE, check: token_type_case::check },
     Entry { rule: &expires_in_string::RULE, check: expires_in_string::check },
     Entry { rule: &scope_array::RULE, check: scope_array::check },
     Entry { rule: &null_member::RULE, check: null_member::check },
+    Entry { rule: &refresh_token_missing::RULE, check: refresh_token_missing::check },
 ];
 
 /// This layer.
 struct TokenResponse;
 
 impl Layer for TokenResponse {
-    type Context<'c> = Facts;
+    type Context<'c> = Facts<'c>;
 }
 
 /// What is known beside the response.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Facts {
+#[derive(Clone, Copy, Default)]
+pub struct Facts<'f> {
     /// The request had a proof of possession (RFC 9449 §4), so that its token may be bound to a key.
     pub has_proof: bool,
+    /// The refresh token that the request exchanged, where [`wants_refresh_token`] says that somebody looks at it.
+    pub refresh_token: Option<&'f str>,
+}
+
+/// True if some rule looks at the refresh token of the request.
+pub fn wants_refresh_token(settings: &Settings) -> bool {
+    refresh_token_missing::RULE.setting(settings) != Setting::Off
 }
 
 /// Every rule of this layer, in the order in which they are applied: the head of the response comes last.
@@ -48,7 +57,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 /// Repairs the body of a successful token response.
 pub fn repair<'t>(
     text: &'t str,
-    facts: Facts,
+    facts: Facts<'_>,
     settings: &Settings,
 ) -> Result<Repaired<'t>, Unrepairable> {
     let mark = Some(&byte_order_mark::RULE);

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["TOKR-05", "TOKR-15"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, _: Facts, report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, _: Facts<'_>, report: &mut Report<'d>) {
     for name in ["expires_in", "refresh_token", "scope", "id_token"] {
         let Some(member) = response.get(name).filter(|member| member.kind() == Kind::Null) else {
             continue;

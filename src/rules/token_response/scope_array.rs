@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["TOKR-14"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, _: Facts, report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, _: Facts<'_>, report: &mut Report<'d>) {
     let Some(member) = response.get("scope").filter(|scope| scope.kind() == Kind::Array) else {
         return;
     };

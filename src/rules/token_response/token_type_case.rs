@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["token-type-lowercase", "TOKR-06"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, _: Facts, report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, _: Facts<'_>, report: &mut Report<'d>) {
     const BEARER: &str = "Bearer";
     let Some(member) = response.get("token_type") else { return };
     let is_other = |text: &str| text.eq_ignore_ascii_case(BEARER) && text != BEARER;

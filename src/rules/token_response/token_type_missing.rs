@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     answers: &["token-type-missing", "TOKR-01", "TOKR-02", "TOKR-12"],
 };
 
-pub(super) fn check<'d>(response: Value<'d>, facts: Facts, report: &mut Report<'d>) {
+pub(super) fn check<'d>(response: Value<'d>, facts: Facts<'_>, report: &mut Report<'d>) {
     const NAME: &str = "token_type";
     if response.get_str("access_token").is_none_or(|token| token.is_empty()) {
         return;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_token_that_may_be_bound_to_a_key_becomes_no_bearer_token() {
-        let facts = Facts { has_proof: true };
+        let facts = Facts { has_proof: true, ..Facts::default() };
         for response in [r#"{"access_token":"a"}"#, r#"{"access_token":"a","token_type":null}"#] {
             left(&RULE, facts, response);
         }
