@@ -108,6 +108,7 @@ fn read(
     let access_token_issuer = keys.optional("access_token_issuer", None, value::issuer);
     let audiences = texts(&mut keys, "audiences", "all are allowed");
     let aliases = texts(&mut keys, "aliases", "the issuer has one name");
+    let cors_origins = keys.optional("cors_origins", None, value::origins);
     let key_source = key_source(&mut keys, outside);
     let discovery = members(keys.child("discovery"));
     let known_keys = known_keys(&mut keys);
@@ -141,6 +142,7 @@ fn read(
             aliases: plain(aliases?).unwrap_or_default(),
             access_token_issuer: plain(access_token_issuer?),
             audiences: plain(audiences?).unwrap_or_default(),
+            cors_origins: plain(cors_origins?).unwrap_or_default(),
             keys: key_source,
             known_keys: known_keys?,
         },

@@ -349,6 +349,8 @@ pub struct Issuer {
     pub aliases: Vec<String>,
     /// The `iss` of access tokens, where it is another.
     pub access_token_issuer: Option<String>,
+    /// The origins of applications in a browser that may read its responses, as browsers write them.
+    pub cors_origins: Vec<String>,
     /// The audiences whose tokens are re-signed; empty allows all.
     pub audiences: Vec<String>,
     /// The bridge keys.

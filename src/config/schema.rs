@@ -26,6 +26,7 @@ url = "https://idp.internal"
 issuer = "https://id.example.com"
 external_url = "https://id.example.com"
 audiences = ["a"]
+cors_origins = ["https://app.example.com"]
 aliases = ["https://id.example.com/"]
 keys = "keys"
 ephemeral_key = false

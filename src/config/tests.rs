@@ -98,6 +98,7 @@ fn every_key_is_read() {
     assert_eq!(first.external_url, Origin::parse("https://login.example.com").ok());
     assert_eq!(first.metadata.jwks_uri.as_ref().unwrap().path(), "/jwks");
     assert_eq!(first.audiences, ["one", "two"]);
+    assert_eq!(first.cors_origins, ["https://app.example.com", "http://localhost:5173"]);
     let members: Vec<_> =
         first.discovery.iter().map(|(name, json)| format!("{name}={json}")).collect();
     assert_eq!(

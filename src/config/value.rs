@@ -355,6 +355,24 @@ pub(super) fn origin(input: Input<'_>) -> Result<Origin, Refusal> {
     Ok(Origin::parse(input.text("https://idp.example.com")?)?)
 }
 
+/// The origins of applications in a browser, as it writes them in `Origin`.
+pub(super) fn origins(input: Input<'_>) -> Result<Vec<String>, Refusal> {
+    const ADVICE: &str = "write an array of origins, such as [\"https://app.example.com\"]; each application by name, since * \
+         and null would let everyone in";
+    let Input::Value(DeValue::Array(items), _) = input else {
+        return Err(match input {
+            Input::Value(other, _) => format!("is {}; {ADVICE}", kind(other)).into(),
+            Input::Word(_) => ADVICE.into(),
+        });
+    };
+    let origins = items.iter().map(|item| Origin::parse(item.get_ref().as_str()?).ok());
+    match origins.collect::<Option<Vec<_>>>() {
+        Some(origins) if origins.is_empty() => Err(format!("is empty; {ADVICE}").into()),
+        Some(origins) => Ok(origins.iter().map(ToString::to_string).collect()),
+        None => Err(format!("holds something else than an origin; {ADVICE}").into()),
+    }
+}
+
 /// An issuer identifier, kept as it is written: RPs compare it byte for byte
 /// (OpenID Connect Discovery 1.0, section 4.3).
 pub(super) fn issuer(input: Input<'_>) -> Result<String, Refusal> {

@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::body::{Body, Upload};
 use super::client::Client;
+use super::cors::Cors;
 use super::error::Refusal;
 use super::forward::Errand;
 use super::logout_relay;
@@ -134,8 +135,13 @@ impl Way<'_> {
         }
         let route = site.route(request.uri().path());
         account.endpoint = route.map_or(Endpoint::Other, |route| route.endpoint);
+        let cors = Cors::of(&worker.config, route, request);
+        if let Some(answer) = cors.as_ref().and_then(Cors::preflight) {
+            account.deed = Some("preflight".into());
+            return Ok(answer);
+        }
         let jwt = route.and_then(|route| Some((route, endpoint_jwt::concern(route)?)));
-        let (response, deed) = match (account.endpoint, route) {
+        let (mut response, deed) = match (account.endpoint, route) {
             (Endpoint::Jwks, Some(route)) => (endpoint_jwks::answer(request, route)?, None),
             (Endpoint::Discovery, Some(route)) => {
                 match endpoint_discovery::answer(request, route) {
@@ -172,6 +178,9 @@ impl Way<'_> {
                 (None, None) => (self.pass(&site, request, route, Reading::No).await?, None),
             },
         };
+        if let Some(cors) = cors {
+            cors.allow(response.headers_mut());
+        }
         account.deed = deed;
         Ok(response)
     }

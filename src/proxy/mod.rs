@@ -9,6 +9,7 @@ mod body;
 mod client;
 mod connection;
 mod connections;
+mod cors;
 mod deadline;
 mod drain;
 mod endpoint_authorize;

@@ -82,7 +82,7 @@ pub struct Practice {
 }
 
 /// All of them.
-pub const PRACTICES: [Practice; 10] = [
+pub const PRACTICES: [Practice; 11] = [
     Practice {
         id: "token/re-signed",
         summary: "an ID token whose header names no key of the published set, or none at all, is verified and \
@@ -150,6 +150,12 @@ pub const PRACTICES: [Practice; 10] = [
         summary: "a document or a token response that is compressed, though nobody asked for it, is served as it is \
                   without, within bounds for what it may grow to",
         answers: &["gzip-jwks", "HTTP-05"],
+    },
+    Practice {
+        id: "http/cors",
+        summary: "applications in a browser may read discovery, token and userinfo responses where `issuer.cors_origins` lists \
+                  their origin; the question before the request is answered by kidstamp",
+        answers: &["HTTP-03"],
     },
     Practice {
         id: "http/redirects",

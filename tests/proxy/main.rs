@@ -25,6 +25,7 @@ mod tokens;
 mod upstream;
 mod wire;
 
+mod cors;
 mod decoding;
 mod desync;
 mod discovery;
