@@ -12,7 +12,8 @@ use super::rewrite;
 use super::vouch::{Treated, Vouched, passed, vouch};
 use super::worker::Worker;
 use crate::token::{
-    AuthorizationCode, AuthorizationResponse, TokenKind, UpstreamToken, repair_issuer_parameter,
+    AuthorizationCode, AuthorizationResponse, TokenKind, UpstreamToken, repair_issuer_in_page,
+    repair_issuer_parameter,
 };
 use crate::upstream::{Endpoint, Route, Site};
 use bytes::Bytes;
@@ -42,7 +43,7 @@ impl Expected {
         Some(Self {
             target: request.uri().clone(),
             issuer: route.map(|route| route.issuer),
-            page: page && (site.has_front_channel || site.restores_nonces),
+            page: page && site.reads_pages,
             asking: site.restores_nonces.then(|| Asking::of(route, request.uri())).flatten(),
             follows: site.restores_nonces,
         })
@@ -125,22 +126,26 @@ async fn treat_redirect(
 
 /// The `Location` with the issuer that relying parties know, where the provider has another name for itself in it.
 fn with_issuer(site: &Site, expected: &Expected, location: &HeaderValue) -> Option<HeaderValue> {
-    let issuer = expected.issuer.or_else(|| site.issuer_named(|| None))?;
-    let snapshot = site.snapshot(issuer)?;
-    let claims = &snapshot.treatments.of(None).trust.claims;
-    if claims.issuer_aliases.is_empty() {
-        return None;
-    }
     let location = location.to_str().ok()?;
-    let new = repair_issuer_parameter(
-        location,
-        expected.query(),
-        &claims.issuer,
-        &claims.issuer_aliases,
-    )?;
+    let new = repaired_issuer(site, expected, |issuer, aliases| {
+        repair_issuer_parameter(location, expected.query(), issuer, aliases)
+    })?;
     let mut new = HeaderValue::from_str(&new).ok()?;
     new.set_sensitive(true);
     Some(new)
+}
+
+/// What `repair` makes of the name that relying parties know and the others that the provider has for itself, if any.
+fn repaired_issuer<T>(
+    site: &Site,
+    expected: &Expected,
+    repair: impl FnOnce(&str, &[String]) -> Option<T>,
+) -> Option<T> {
+    let issuer = expected.issuer.or_else(|| site.issuer_named(|| None))?;
+    let snapshot = site.snapshot(issuer)?;
+    let claims = &snapshot.treatments.of(None).trust.claims;
+    let has_aliases = !claims.issuer_aliases.is_empty();
+    has_aliases.then(|| repair(&claims.issuer, &claims.issuer_aliases)).flatten()
 }
 
 async fn treat_page(
@@ -154,19 +159,30 @@ async fn treat_page(
         expected.follow(worker, || None);
         return Ok((response, None));
     }
-    let (mut parts, html) = match rewrite::read(worker, response).await {
+    let (mut parts, mut html) = match rewrite::read(worker, response).await {
         Ok((parts, html)) if html.is_empty() => {
             return Ok((Response::from_parts(parts, Body::Empty), None));
         }
         Ok(read) => read,
         Err((response, "encoded")) => {
+            expected.follow(worker, || None);
             let word = passed(worker, TokenKind::IdToken, "encoded");
             return Ok((response, Some(word.into())));
         }
         // Too long for a form that posts itself, or broken off.
-        Err((response, _)) => return Ok((response, None)),
+        Err((response, _)) => {
+            expected.follow(worker, || None);
+            return Ok((response, None));
+        }
     };
     expected.follow(worker, || AuthorizationCode::in_page(&html, expected.query()));
+    let repaired = repaired_issuer(site, expected, |issuer, aliases| {
+        repair_issuer_in_page(&html, expected.query(), issuer, aliases)
+    });
+    if let Some(new) = repaired {
+        rewrite::forget_old_body(&mut parts.headers);
+        html = Bytes::from(new);
+    }
     let Some(page) = AuthorizationResponse::from_page(&html, expected.query()) else {
         return Ok((Response::from_parts(parts, Body::Full(html)), None));
     };

@@ -30,7 +30,7 @@ mod undo;
 mod verify;
 
 pub use authorization_code::AuthorizationCode;
-pub use authorization_issuer::repair_issuer_parameter;
+pub use authorization_issuer::{repair_issuer_in_page, repair_issuer_parameter};
 pub use authorization_response::AuthorizationResponse;
 pub use decide::{Annotation, Bridge, Decided, Decision, Mode, PassReason, ResignReason, decide};
 pub use examine::{Examined, examine, issuer_of};

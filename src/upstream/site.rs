@@ -135,8 +135,8 @@ pub struct Site {
     pub is_complete: bool,
     /// True once every key set's path is known, so that a path which is none of them is no key set's.
     pub knows_all_paths: bool,
-    /// True if some issuer offers responses that bring tokens through the browser.
-    pub has_front_channel: bool,
+    /// True if pages that the browser gets may have to be changed, or are to be learned from.
+    pub reads_pages: bool,
     /// True if the nonces of some client's logins are to be remembered.
     pub restores_nonces: bool,
     /// What the provider is told of its external origin on paths of no issuer in particular.
@@ -197,16 +197,11 @@ impl Site {
             snapshots.clone().any(|snapshot| snapshot.metadata.has_front_channel());
         let restores_nonces =
             snapshots.clone().any(|snapshot| snapshot.treatments.restore_nonces());
+        let has_aliases = issuers.iter().any(|issuer| !issuer.aliases.is_empty());
+        let reads_pages = has_front_channel || restores_nonces || has_aliases;
         let learned = snapshots.next().map(|snapshot| snapshot.forwarding.clone());
         let forwarding = configured.or(learned);
-        Self {
-            routes,
-            is_complete,
-            knows_all_paths,
-            has_front_channel,
-            restores_nonces,
-            forwarding,
-        }
+        Self { routes, is_complete, knows_all_paths, reads_pages, restores_nonces, forwarding }
     }
 
     /// The snapshot of the issuer at that place in the configuration.

@@ -129,6 +129,16 @@ fn threat_19_an_issuer_has_one_name() {
     let location =
         sidecar.client().get("/authorize?client_id=rp").header("location").map(str::to_owned);
     assert_eq!(location.as_deref(), Some("https://rp.test/cb?code=a&iss=https%3A%2F%2Fidp%2Etest"));
+    let page = |iss: &str| {
+        format!(
+            "<form><input type=hidden name=code value=a><input type=hidden name=iss value='{iss}'></form>"
+        )
+    };
+    upstream.on("/authorize", Answer::ok("text/html", page(alias)));
+    let given = sidecar.client().get("/authorize?client_id=rp&response_mode=form_post");
+    assert_eq!(given.text(), page("https://idp.test"));
+    upstream.on("/authorize", Answer::ok("text/html", page("https://other.test/")));
+    assert_eq!(sidecar.client().get("/authorize").text(), page("https://other.test/"));
 }
 
 #[test]
