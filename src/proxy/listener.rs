@@ -61,20 +61,22 @@ pub(super) fn bind(
 /// One a worker on the same address, so that the kernel deals out the connections.
 pub(super) fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     // Sockets that share a port would also share it with another process of the same user, which would take
-    // half of the connections: so that it must be free is seen with a socket that shares nothing.
+    // half of the connections: so that it must be free is seen with a socket that shares nothing. It does not listen:
+    // whoever connected to it would be cut off when it goes.
     if address.port() != 0 {
-        drop(socket(address, false)?);
+        drop(bound(address, false)?);
     }
-    let first = socket(address, true)?;
+    let listening = |address| bound(address, true)?.listen(BACKLOG)?.into_std();
+    let first = listening(address)?;
     let address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..count {
-        listeners.push(socket(address, true)?);
+        listeners.push(listening(address)?);
     }
     Ok(listeners)
 }
 
-fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+fn bound(address: SocketAddr, shared: bool) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the connections of the process before.
     socket.set_reuseaddr(true)?;
@@ -82,7 +84,7 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     // Answers must not wait for a full segment. What is accepted inherits the option.
     socket.set_nodelay(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    Ok(socket)
 }
 
 /// A socket at `path`, in place of one that nobody listens on any more. It is made beside it and moved there, so
@@ -267,4 +269,50 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    /// To an address that is free, from another one, so that nobody connects to himself.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_connects_while_the_address_is_taken_is_not_cut_off() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        for _ in 0..100 {
+            let free = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
+            let (knocks, knocked) = std::sync::mpsc::channel();
+            let clients = [(); 4].map(|()| {
+                let knocks = knocks.clone();
+                std::thread::spawn(move || {
+                    let connect = || {
+                        let _ = knocks.send(());
+                        TcpStream::connect(free)
+                    };
+                    std::iter::repeat_with(connect).take(10_000_000).find_map(Result::ok)
+                })
+            });
+            knocked.iter().take(20).for_each(drop);
+            let listeners = bind_tcp(free, 2).unwrap();
+            for client in clients {
+                let client = client.join().unwrap().expect("somebody listens in the end");
+                client.set_nonblocking(true).unwrap();
+                let word = client.peek(&mut [0]).unwrap_err();
+                assert_eq!(word.kind(), io::ErrorKind::WouldBlock, "{word}");
+            }
+            drop(listeners);
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_refused() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        let listeners = bind_tcp("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let taken = listeners.first().unwrap().local_addr().unwrap();
+        assert_eq!(bind_tcp(taken, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 }
