@@ -37,11 +37,20 @@ pub(crate) fn strace(log: &Path) -> Command {
 
 /// How many of the system calls of these names strace counted.
 pub(crate) fn calls(log: &Path, names: &[&str]) -> f64 {
+    count(log, |name| names.contains(&name))
+}
+
+/// How many of all others.
+pub(crate) fn calls_but(log: &Path, names: &[&str]) -> f64 {
+    count(log, |name| name != "total" && !names.contains(&name))
+}
+
+fn count(log: &Path, counts: impl Fn(&str) -> bool) -> f64 {
     let text = std::fs::read_to_string(log).unwrap();
     let cells = text.lines().filter_map(|line| {
         let mut cells = line.split_whitespace();
         let (name, count) = (cells.next()?, cells.next()?.parse::<f64>().ok()?);
-        names.contains(&name).then_some(count)
+        counts(name).then_some(count)
     });
     cells.sum()
 }

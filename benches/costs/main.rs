@@ -20,6 +20,7 @@
 )]
 
 mod committed;
+mod connections;
 mod core_functions;
 mod counting;
 mod requests;

@@ -1,6 +1,7 @@
 //! Requests through the program as it is shipped: what one costs is the difference between many and few.
 
 use crate::Cost;
+use crate::connections;
 use crate::counting::{callgrind, calls, instructions, strace};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -14,13 +15,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-const FEW: u32 = 200;
-const MANY: u32 = 1200;
+pub(crate) const FEW: u32 = 200;
+pub(crate) const MANY: u32 = 1200;
 
 /// Calls that move bytes: two reads and two writes are the least for a request that passes.
 const TRANSFERS: [&str; 8] =
     ["read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg"];
-const WAITS: [&str; 3] = ["epoll_wait", "epoll_pwait", "epoll_pwait2"];
+pub(crate) const WAITS: [&str; 3] = ["epoll_wait", "epoll_pwait", "epoll_pwait2"];
 
 /// A request, by its line, and the body that it may have.
 struct Asked {
@@ -53,7 +54,9 @@ pub(crate) fn count() -> Vec<Cost> {
     for asked in &ASKED {
         let what = asked.what;
         let of = |requests| {
-            serve(callgrind(&log, None), upstream, &folder, asked, requests);
+            serve(callgrind(&log, None), upstream, &folder, |served| {
+                keep_asking(served, asked, requests);
+            });
             instructions(&log)
         };
         costs.push(Cost {
@@ -64,7 +67,9 @@ pub(crate) fn count() -> Vec<Cost> {
         });
         for (kind, names) in asked.counted {
             let of = |requests| {
-                serve(strace(&log), upstream, &folder, asked, requests);
+                serve(strace(&log), upstream, &folder, |served| {
+                    keep_asking(served, asked, requests);
+                });
                 calls(&log, names)
             };
             costs.push(Cost {
@@ -75,11 +80,31 @@ pub(crate) fn count() -> Vec<Cost> {
             });
         }
     }
+    costs.extend(connections::count(upstream, &folder, &log));
     costs
 }
 
-/// Starts kidstamp under `tool`, makes the requests one after the other on one connection, and ends it.
-fn serve(mut tool: Command, upstream: SocketAddr, folder: &TempDir, asked: &Asked, requests: u32) {
+/// A kidstamp that serves.
+pub(crate) struct Served {
+    address: SocketAddr,
+    pub(crate) process: String,
+}
+
+impl Served {
+    pub(crate) fn connect(&self) -> BufReader<TcpStream> {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_nodelay(true).unwrap();
+        BufReader::new(client)
+    }
+}
+
+/// Starts kidstamp under `tool`, uses it as clients do, and ends it.
+pub(crate) fn serve(
+    mut tool: Command,
+    upstream: SocketAddr,
+    folder: &TempDir,
+    visit: impl FnOnce(&Served),
+) {
     let mut command = tool
         .arg(env!("CARGO_BIN_EXE_kidstamp"))
         .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--log-requests=false"])
@@ -92,10 +117,30 @@ fn serve(mut tool: Command, upstream: SocketAddr, folder: &TempDir, asked: &Aske
         .spawn()
         .unwrap();
     let (address, process) = address(&mut command);
-    let mut client = BufReader::new(TcpStream::connect(address).unwrap());
-    client.get_ref().set_nodelay(true).unwrap();
+    let served = Served { address, process };
+    visit(&served);
+    let killed = Command::new("kill").args(["-TERM", &served.process]).status().unwrap();
+    assert!(killed.success());
+    assert!(command.wait().unwrap().success(), "kidstamp did not end well");
+}
+
+/// Makes the requests one after the other on one connection.
+fn keep_asking(served: &Served, asked: &Asked, requests: u32) {
+    let mut client = served.connect();
     for _ in 0..requests {
-        let Asked { line, body, .. } = asked;
+        asked.ask(&mut client);
+    }
+}
+
+/// A GET of 1 KiB that passes.
+pub(crate) fn ask_small(client: &mut BufReader<TcpStream>) {
+    Asked { what: "", line: "GET /small", body: "", counted: &[] }.ask(client);
+}
+
+impl Asked {
+    /// Sends the request, and reads the answer.
+    fn ask(&self, client: &mut BufReader<TcpStream>) {
+        let Self { line, body, .. } = self;
         let body = if body.is_empty() {
             "\r\n".to_owned()
         } else {
@@ -106,12 +151,8 @@ fn serve(mut tool: Command, upstream: SocketAddr, folder: &TempDir, asked: &Aske
             "{line} HTTP/1.1\r\nHost: idp.test\r\nUser-Agent: costs\r\nAccept: */*\r\n{body}"
         );
         client.get_mut().write_all(request.as_bytes()).unwrap();
-        read_response(&mut client);
+        read_response(client);
     }
-    drop(client);
-    let killed = Command::new("kill").args(["-TERM", &process]).status().unwrap();
-    assert!(killed.success());
-    assert!(command.wait().unwrap().success(), "kidstamp did not end well");
 }
 
 /// Where kidstamp listens, as its log says, and its process.
