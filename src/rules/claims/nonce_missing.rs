@@ -12,8 +12,8 @@
 //! restored. Client, issuer and `aud` must fit.
 //!
 //! **The risk,** for which nothing is restored by default and the setting is a warning at start: it is then kidstamp's word, and not the
-//! provider's, that the code is of that login. Whoever knows the `state` of another one's login under way, keeps it waiting for longer
-//! than `login_lifetime` and then steals its code could pass it off as his own. PKCE closes that, where the provider has it; switching the
+//! provider's, that the code is of that login. Whoever knows the `state` of another one's login under way, has it forgotten (by keeping
+//! it waiting for longer than `login_lifetime`, or by `logins` logins of his own) and then steals its code could pass it off as his own. PKCE closes that, where the provider has it; switching the
 //! check off at the relying party opens more. **What it takes:** the browser and the relying party come to the same kidstamp (one
 //! replica, or a way to stick to one), and no restart in between; otherwise the token passes without, and the log says so.
 //! **What is not restored:** nonces that stand in a request object, that came in a POST or by PAR; those of ID tokens that come through
