@@ -1,11 +1,8 @@
 // openid-client 5, which many still have, as its README logs in: discover, then callback; over many questions.
 // It asks the provider's token endpoint itself, so it takes the token from there.
 
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
+import { answerAll, installed } from './questions.mjs'
 
-const installed = createRequire(pathToFileURL(`${process.argv[2]}/package.json`))
 const { Issuer } = installed('openid-client')
 
 async function verify({ issuer, jwks_uri, audience, algorithm }) {
@@ -21,13 +18,4 @@ async function verify({ issuer, jwks_uri, audience, algorithm }) {
   await client.callback('http://127.0.0.1/callback', { code: 'abc' })
 }
 
-const answers = []
-for (const question of JSON.parse(readFileSync(0, 'utf8'))) {
-  try {
-    await verify(question)
-    answers.push({ accepted: true, error: null })
-  } catch (refusal) {
-    answers.push({ accepted: false, error: `${refusal.name}: ${refusal.message}`.slice(0, 300) })
-  }
-}
-console.log(JSON.stringify(answers))
+await answerAll(verify)

@@ -1,12 +1,8 @@
 // Apache CXF as its OpenID Connect guide reads an ID token: IdTokenReader with the provider's key set; over many questions.
 
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import net.minidev.json.JSONArray;
 import net.minidev.json.JSONObject;
-import net.minidev.json.parser.JSONParser;
 import org.apache.cxf.jaxrs.client.WebClient;
 import org.apache.cxf.jaxrs.json.basic.JsonMapObjectReaderWriter;
 import org.apache.cxf.rs.security.jose.jaxrs.JsonWebKeysProvider;
@@ -34,21 +30,6 @@ final class Cxf {
     }
 
     public static void main(String[] arguments) throws Exception {
-        JSONArray questions = (JSONArray) new JSONParser(JSONParser.MODE_RFC4627).parse(System.in.readAllBytes());
-        List<Map<String, Object>> answers = new ArrayList<>();
-        for (Object question : questions) {
-            Map<String, Object> answer = new LinkedHashMap<>();
-            answers.add(answer);
-            try {
-                verify((JSONObject) question);
-                answer.put("accepted", true);
-                answer.put("error", null);
-            } catch (Exception refusal) {
-                String text = refusal.getClass().getSimpleName() + ": " + refusal.getMessage();
-                answer.put("accepted", false);
-                answer.put("error", text.substring(0, Math.min(text.length(), 300)));
-            }
-        }
-        System.out.println(JSONArray.toJSONString(answers));
+        Questions.answerAll(Cxf::verify);
     }
 }

@@ -20,13 +20,8 @@ import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import com.nimbusds.openid.connect.sdk.validators.AccessTokenValidator;
 import com.nimbusds.openid.connect.sdk.validators.IDTokenValidator;
 import java.net.URI;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import net.minidev.json.JSONArray;
 import net.minidev.json.JSONObject;
-import net.minidev.json.parser.JSONParser;
 
 final class Nimbus {
     private static void verify(JSONObject asked) throws Exception {
@@ -62,21 +57,6 @@ final class Nimbus {
     }
 
     public static void main(String[] arguments) throws Exception {
-        JSONArray questions = (JSONArray) new JSONParser(JSONParser.MODE_RFC4627).parse(System.in.readAllBytes());
-        List<Map<String, Object>> answers = new ArrayList<>();
-        for (Object question : questions) {
-            Map<String, Object> answer = new LinkedHashMap<>();
-            answers.add(answer);
-            try {
-                verify((JSONObject) question);
-                answer.put("accepted", true);
-                answer.put("error", null);
-            } catch (Exception refusal) {
-                String text = refusal.getClass().getSimpleName() + ": " + refusal.getMessage();
-                answer.put("accepted", false);
-                answer.put("error", text.substring(0, Math.min(text.length(), 300)));
-            }
-        }
-        System.out.println(JSONArray.toJSONString(answers));
+        Questions.answerAll(Nimbus::verify);
     }
 }
