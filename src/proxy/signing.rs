@@ -3,6 +3,10 @@
 //! A change of threads and back costs more than a signature with ES256 takes, so where there is much to sign, the
 //! change is shared: a worker hands over what its requests want signed once none of them can go on without, a thread
 //! takes several orders at a time, and what it has signed comes back together.
+//!
+//! The threads give way: an event loop that has something to do takes their processor from them at once, so that a request
+//! which passes waits neither for a signature nor for its turn among those that sign. What they are left with where event
+//! loops leave nothing is small, but not nothing.
 
 use crate::token::{ResignError, Unsigned};
 use std::cell::RefCell;
@@ -20,6 +24,11 @@ const AT_A_TIME: usize = 16;
 
 /// How long a token that was signed may wait for others that the same thread took: with RSA and 2048 bits, for three.
 const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How much less urgent these threads are than the others, in the steps of Linux (`nice`): with 12 of them, an event loop
+/// that never rests leaves a fifteenth of its processor to the thread beside it. With less than 10, the kernel still lets
+/// a thread that signs end its slice first, often enough to be seen in what passes.
+const GIVE_WAY: i32 = 12;
 
 type Signed = Result<String, ResignError>;
 
@@ -117,6 +126,7 @@ impl Drop for Signers {
 impl Office {
     /// The work of one thread.
     fn work(&self) {
+        give_way();
         let mut orders = Vec::with_capacity(AT_A_TIME);
         let mut signed = Vec::with_capacity(AT_A_TIME);
         while self.wait(&mut orders) {
@@ -156,6 +166,21 @@ impl Office {
         true
     }
 }
+
+/// Makes the calling thread less urgent than the rest of the program; if the system has no way to do so, it stays as it is.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    use rustix::process::{getpriority_process, setpriority_process};
+    // Of nobody in particular, Linux means the thread that asks. Less needs no right, and there is an end to it.
+    let less = getpriority_process(None).map(|own| own.saturating_add(GIVE_WAY).min(19));
+    if let Err(problem) = less.and_then(|less| setpriority_process(None, less)) {
+        tracing::debug!("threads that sign are as urgent as event loops: {problem}");
+    }
+}
+
+/// Elsewhere the priority of a process is that of all its threads.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 /// Puts tokens on the desks of those who wait for them; the bell of each rings once.
 fn deliver(signed: &mut Vec<(Arc<Desk>, oneshot::Sender<Signed>, Signed)>) {
@@ -247,6 +272,20 @@ mod tests {
                 let by = signed.strip_prefix(&format!("{number} by ")).expect("its own");
                 assert!(["signer-0", "signer-1"].contains(&by), "{by}");
             }
+        });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn threads_that_sign_give_way_to_event_loops() {
+        let urgency = || rustix::process::getpriority_process(None).unwrap();
+        with_signing(1, async |signing| {
+            let before = urgency();
+            for _ in 0..2 {
+                let order = signing.order(Box::new(move || Ok(urgency().to_string())));
+                assert_eq!(order.await.unwrap(), (before + GIVE_WAY).min(19).to_string());
+            }
+            assert_eq!(urgency(), before, "nobody else does");
         });
     }
 
