@@ -2,16 +2,15 @@
 
 use super::body::{Body, BrokenOff};
 use super::client::Client;
+use super::connection_http2::serve_http2;
 use super::connections::Open;
 use super::handle::handle;
-use super::http2;
-use super::http2_guard::FrameGuard;
 use super::proxy_protocol::{self, Source};
 use super::rest::{Farewell, Restful};
 use super::stream::Watched;
 use super::tls::{FrontTls, HTTP2};
 use super::transport::Transport;
-use super::watch::{Driven, Ending, UnderWay, Watch};
+use super::watch::{Driven, UnderWay, Watch};
 use super::worker::{Current, Worker};
 use crate::upstream::MAX_PIECE;
 use bytes::Bytes;
@@ -83,7 +82,7 @@ async fn serve_tls(
     tls.introduce(stream.get_ref().1, &mut client);
     let client = Rc::new(client);
     match stream.get_ref().1.alpn_protocol() {
-        Some(HTTP2) => Box::pin(serve_http2(FrameGuard::new(stream), current, client, watch)).await,
+        Some(HTTP2) => Box::pin(serve_http2(stream, current, client, watch)).await,
         _ => {
             let stream = Restful::new(stream, Farewell::Spoken, &watch);
             drop(worker);
@@ -163,40 +162,13 @@ pub(super) async fn serve_http1<S>(
     }
 }
 
-async fn serve_http2<S>(stream: S, current: Rc<Current>, client: Rc<Client>, watch: Rc<Watch>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    watch.multiplex();
-    let builder = http2::builder(&current.get().config.server.limits);
-    let service = {
-        let watch = Rc::clone(&watch);
-        service_fn(move |mut request: Request<Incoming>| {
-            let (worker, client) = (current.get(), Rc::clone(&client));
-            let has_body = !request.body().is_end_stream();
-            let (under_way, is_last) = watch.begin(&worker.config.server.limits, has_body);
-            if is_last {
-                watch.end(Ending::Gracefully);
-            }
-            async move {
-                http2::as_http1(&mut request);
-                let response = handle(&worker, request, &client).await;
-                Ok::<_, Infallible>(accounted(response, under_way))
-            }
-        })
-    };
-    let connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let _ =
-        watch.drive(connection, hyper::server::conn::http2::Connection::graceful_shutdown).await;
-}
-
 /// A response, under way until its body has been sent or given up.
-fn accounted(response: Response<Body>, under_way: UnderWay) -> Response<Accounted> {
+pub(super) fn accounted(response: Response<Body>, under_way: UnderWay) -> Response<Accounted> {
     response.map(|body| Accounted { body, _under_way: under_way })
 }
 
 /// The body of a request that is under way.
-struct Accounted {
+pub(super) struct Accounted {
     body: Body,
     _under_way: UnderWay,
 }

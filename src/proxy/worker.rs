@@ -4,6 +4,7 @@ use super::connection;
 use super::connections::Connections;
 use super::deadline::Deadlines;
 use super::drain::Draining;
+use super::gather::Spare;
 use super::listener::{Accepting, Listener, accept, accept_at_once};
 use super::logout_relay::Relay;
 use super::nonces::NonceMemory;
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     /// As many permits as TLS handshakes may go on at once, in the whole process.
     pub(super) handshakes: Arc<Semaphore>,
     pub(super) trace_ids: Rc<TraceIds>,
+    /// What connections of HTTP/2 gather their responses in.
+    pub(super) spare: Rc<Spare>,
     /// What all workers know of the logins under way.
     pub(super) nonces: Arc<NonceMemory>,
 }
@@ -103,6 +106,7 @@ impl Worker {
             tls: settings.tls.clone(),
             handshakes: Arc::clone(handshakes),
             trace_ids,
+            spare: Rc::default(),
             nonces: Arc::clone(&equipment.nonces),
         }
     }
