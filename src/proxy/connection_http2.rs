@@ -43,11 +43,12 @@ pub(super) async fn serve_http2<S>(
             if is_last {
                 watch.end(Ending::Gracefully);
             }
-            async move {
+            // In a box, since the library moves it several times, and it is long.
+            Box::pin(async move {
                 http2::as_http1(&mut request);
                 let response = handle(&worker, request, &client).await;
                 Ok::<_, Infallible>(accounted(response, under_way))
-            }
+            })
         })
     };
     let connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
