@@ -15,7 +15,7 @@
 
 use semver::{Version, VersionReq};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -101,6 +101,30 @@ fn threat_51_an_old_crate_would_be_seen() {
         let flaws = known[name].iter().filter_map(|flaw| flaw_in(&version, flaw));
         assert!(flaws.into_iter().any(|flaw| flaw.contains(id)), "{name} {old}: {id}");
     }
+}
+
+/// The names of the crates that kidstamp asks for, as a lock file has them.
+fn asked_for(lock: &str) -> BTreeSet<String> {
+    let lock: toml::Table = read(lock).parse().unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let own = packages.iter().find(|package| package["name"].as_str() == Some("kidstamp"));
+    let names = own.unwrap()["dependencies"].as_array().unwrap().iter();
+    // Where there are several versions of a crate, the one that is meant stands behind the name.
+    names.map(|name| name.as_str().unwrap().split(' ').next().unwrap().to_owned()).collect()
+}
+
+/// The workspace of fuzz/ has a lock file of its own, which a new dependency makes stale.
+#[test]
+fn the_lock_of_fuzz_knows_what_kidstamp_depends_on() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let mut wanted: BTreeSet<String> =
+        manifest["dependencies"].as_table().unwrap().keys().cloned().collect();
+    for target in manifest["target"].as_table().unwrap().values() {
+        wanted.extend(target["dependencies"].as_table().unwrap().keys().cloned());
+    }
+    assert!(wanted.is_subset(&asked_for("Cargo.lock")), "the manifest was read");
+    let found = asked_for("fuzz/Cargo.lock");
+    assert_eq!(found, wanted, "run: cargo update --workspace --manifest-path fuzz/Cargo.toml");
 }
 
 #[test]
