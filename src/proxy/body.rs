@@ -236,7 +236,14 @@ impl Streaming {
         if let Some(bytes) = self.ahead.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        let mut frame = match Pin::new(&mut self.incoming).poll_frame(context) {
+        let Self { incoming, from, .. } = &mut *self;
+        let polled = match from {
+            From::Upstream(lease, _) => {
+                lease.poll_for(context, |context| Pin::new(incoming).poll_frame(context))
+            }
+            From::Client(_) | From::Nowhere => Pin::new(incoming).poll_frame(context),
+        };
+        let mut frame = match polled {
             Poll::Ready(frame) => frame.map(|frame| frame.map_err(|_| BrokenOff)),
             Poll::Pending => {
                 if let From::Client(upload) = &self.from {

@@ -26,6 +26,7 @@ mod headers;
 mod http2;
 mod http2_guard;
 mod hygiene;
+mod idle;
 #[cfg(feature = "in-memory")]
 pub mod in_memory;
 mod judge;

@@ -6,34 +6,34 @@
 use super::body::{Body, Upload};
 use super::client::Client;
 use super::deadline::{Deadline, Deadlines};
+use super::idle::Idle;
 use super::look;
 use super::settings::Settings;
 use super::slots::{Slot, Slots};
 use crate::admin::{UpstreamFailure, WorkerCounters};
-use crate::upstream::{ConnectError, Connector, Failure, Sender};
+use crate::upstream::{ConnectError, Connector, Driver, Failure, Sender};
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
     WWW_AUTHENTICATE,
 };
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// The idle connections of one worker.
 pub(super) struct Pool {
     connector: Connector,
-    /// The one that was given back last stands last.
-    idle: RefCell<VecDeque<Kept>>,
+    idle: Idle,
     /// The one connection of HTTP/2, for all requests.
     shared: RefCell<Option<Connection>>,
     /// Held by who opens that, so that the others wait for it.
     opening: tokio::sync::Mutex<()>,
-    capacity: usize,
     slots: Rc<Slots>,
     limits: Limits,
     deadlines: Rc<Deadlines>,
@@ -47,21 +47,15 @@ struct Limits {
     first_byte: Duration,
     body_idle: Duration,
     total: Duration,
-    /// How long a connection is kept on which nothing happens.
-    idle: Duration,
     /// How long one is kept at all: its address may no longer be the upstream's.
     age: Duration,
-}
-
-/// A connection that waits for its next request.
-struct Kept {
-    connection: Connection,
-    since: Instant,
 }
 
 /// One connection to the upstream.
 pub(super) struct Connection {
     sender: Sender<Body>,
+    /// What moves it along, unless a task of its own does.
+    driver: Option<Driver>,
     address: SocketAddr,
     opened: Instant,
 }
@@ -144,17 +138,15 @@ impl Pool {
         );
         Rc::new(Self {
             connector: settings.connector.clone(),
-            idle: RefCell::default(),
+            idle: Idle::new(limits.idle_upstream_connections, timeouts.idle),
             shared: RefCell::default(),
             opening: tokio::sync::Mutex::default(),
-            capacity: limits.idle_upstream_connections,
             slots,
             limits: Limits {
                 connect: timeouts.connect,
                 first_byte: timeouts.first_byte,
                 body_idle: timeouts.body_idle,
                 total: timeouts.total,
-                idle: timeouts.idle,
                 age: timeouts.connection_age,
             },
             deadlines: Rc::clone(deadlines),
@@ -266,7 +258,8 @@ impl Pool {
         };
         if let Some(mut kept) = kept {
             asked.set(Some(kept.address));
-            match kept.sender.try_send_request(std::mem::take(request)).await {
+            kept.make_ready_for(request);
+            match kept.try_send_request(std::mem::take(request)).await {
                 Ok(response) => {
                     self.connector.health().answered(kept.address);
                     let home = home(is_own, &kept, &response);
@@ -284,7 +277,8 @@ impl Pool {
         let mut connection = Box::pin(self.open()).await?;
         let address = connection.address;
         asked.set(Some(address));
-        match connection.sender.send_request(std::mem::take(request)).await {
+        connection.make_ready_for(request);
+        match connection.send_request(std::mem::take(request)).await {
             Ok(response) => {
                 self.connector.health().answered(address);
                 let home = home(false, &connection, &response);
@@ -316,9 +310,9 @@ impl Pool {
                 return Ok(shared);
             }
         }
-        let (sender, address) = self.connector.open_somewhere().await?;
+        let (sender, driver, address) = self.connector.open_somewhere().await?;
         drop(turn);
-        let connection = Connection { sender, address, opened: Instant::now() };
+        let connection = Connection { sender, driver, address, opened: Instant::now() };
         if let Some(another) = connection.share() {
             self.shared.replace(Some(another));
         }
@@ -343,27 +337,19 @@ impl Pool {
         {
             return Some(shared);
         }
-        let mut idle = self.idle.borrow_mut();
-        while let Some(kept) = idle.pop_back() {
-            let Kept { connection, since } = kept;
-            let is_fresh =
-                now < since + self.limits.idle && now < connection.opened + self.limits.age;
-            if is_fresh && connection.sender.is_ready() {
-                return Some(connection);
-            }
-        }
-        None
+        self.idle.take(now, |connection| {
+            now < connection.opened + self.limits.age && connection.sender.is_ready()
+        })
     }
 
-    fn put_back(&self, connection: Connection) {
-        let now = Instant::now();
-        let mut idle = self.idle.borrow_mut();
-        // Those in front have not been needed for longest.
-        while idle.front().is_some_and(|kept| now >= kept.since + self.limits.idle) {
-            idle.pop_front();
+    fn put_back(&self, mut connection: Connection) {
+        // Not if it is only half through with its request, which has been answered all the same.
+        if !connection.sender.is_ready() {
+            connection.run_alone();
         }
-        if idle.len() < self.capacity && now < connection.opened + self.limits.age {
-            idle.push_back(Kept { connection, since: now });
+        let now = Instant::now();
+        if now < connection.opened + self.limits.age {
+            self.idle.put(connection, now);
         }
     }
 }
@@ -375,17 +361,85 @@ impl Connection {
 
     fn share(&self) -> Option<Self> {
         let sender = self.sender.share()?;
-        Some(Self { sender, address: self.address, opened: self.opened })
+        Some(Self { sender, driver: None, address: self.address, opened: self.opened })
+    }
+
+    /// A body that streams goes on while nobody looks at the response, or while the client takes none of that.
+    fn make_ready_for(&mut self, request: &Request<Body>) {
+        if matches!(request.body(), Body::Streaming(_)) {
+            self.run_alone();
+        }
+    }
+
+    /// From now on it moves in a task of its own.
+    pub(super) fn run_alone(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.run();
+        }
+    }
+
+    async fn try_send_request(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        let sent = self.sender.try_send_request(request);
+        match &mut self.driver {
+            Some(driver) => driver.drive(sent).await,
+            None => sent.await,
+        }
+    }
+
+    async fn send_request(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, hyper::Error> {
+        let sent = self.sender.send_request(request);
+        match &mut self.driver {
+            Some(driver) => driver.drive(sent).await,
+            None => sent.await,
+        }
+    }
+
+    /// True if it has come to its end; otherwise `waker` is woken when something happens on it.
+    pub(super) fn has_ended(&mut self, waker: &Waker) -> bool {
+        self.driver.as_mut().is_some_and(|driver| driver.has_ended(waker))
+    }
+
+    /// Whatever happens on it wakes `waker` from now on.
+    pub(super) fn wake_from_now_on(&mut self, waker: &Waker) {
+        if let Some(driver) = &mut self.driver {
+            driver.wake_from_now_on(waker);
+        }
     }
 }
 
 impl Lease {
     /// Puts the connection back, for the next request.
-    pub(super) fn give_back(self) {
+    pub(super) fn give_back(mut self) {
         match self.home {
             Home::Pool => self.pool.put_back(self.connection),
-            Home::Client(client) => client.bound.set(Some(self.connection)),
+            Home::Client(client) => {
+                self.connection.run_alone();
+                client.bound.set(Some(self.connection));
+            }
             Home::Nowhere => {}
+        }
+    }
+
+    /// The connection is no longer that of a request: what it has become moves in a task of its own.
+    pub(super) fn run_alone(&mut self) {
+        self.connection.run_alone();
+    }
+
+    /// Moves the connection along, and then polls `work`, which waits for what comes over it.
+    pub(super) fn poll_for<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        work: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        match &mut self.connection.driver {
+            Some(driver) => driver.poll_for(context, work),
+            None => work(context),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Connections to the provider.
 
+use super::driver::Driver;
 use super::health::{Failure, Health};
 use super::sender::{OnThisThread, Sender};
 use super::stream::Stream;
@@ -33,6 +34,9 @@ pub struct Connector {
     in_memory: Option<InMemory>,
 }
 
+/// A connection, what moves it along unless a task of its own does, and the address that it leads to.
+pub(crate) type Opened<B> = (Sender<B>, Option<Driver>, SocketAddr);
+
 /// Opens a connection to an upstream in this process.
 #[cfg(feature = "in-memory")]
 pub type InMemory = Arc<dyn Fn() -> tokio::io::DuplexStream + Send + Sync>;
@@ -43,8 +47,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
 /// The longest piece that a body is read in, from either side; hyper begins with 8 KiB and comes to this where as much
-/// is there.
-pub const MAX_PIECE: usize = 128 << 10;
+/// is there. The fewer the pieces, the less a large body costs, and this is about what sockets hold.
+pub const MAX_PIECE: usize = 400 << 10;
 /// No key set and no metadata repeats itself as often.
 const MAX_RATIO: usize = 100;
 
@@ -171,7 +175,7 @@ impl Connector {
         self.http2
     }
 
-    /// Opens a connection and starts HTTP on it. Its driver runs as a local task, so this must be
+    /// Opens a connection and starts HTTP on it. What moves its bytes runs as a local task, so this must be
     /// called where there are such: in a `LocalSet` or a `LocalRuntime`.
     pub async fn open<B>(&self) -> Result<Sender<B>, ConnectError>
     where
@@ -179,12 +183,16 @@ impl Connector {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.open_somewhere().await.map(|(sender, _)| sender)
+        let (sender, driver, _) = self.open_somewhere().await?;
+        if let Some(driver) = driver {
+            driver.run();
+        }
+        Ok(sender)
     }
 
     /// The same, and tells which of the upstream's addresses it leads to. They are tried one after the other; each
-    /// gets its part of the time.
-    pub async fn open_somewhere<B>(&self) -> Result<(Sender<B>, SocketAddr), ConnectError>
+    /// gets its part of the time. A connection of HTTP/1 moves only while its driver is polled.
+    pub(crate) async fn open_somewhere<B>(&self) -> Result<Opened<B>, ConnectError>
     where
         B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
@@ -192,7 +200,8 @@ impl Connector {
     {
         #[cfg(feature = "in-memory")]
         if let Some(dial) = &self.in_memory {
-            return Ok((self.start_http(Stream::InMemory(dial())).await?, self.nowhere()));
+            let (sender, driver) = self.start_http(Stream::InMemory(dial())).await?;
+            return Ok((sender, driver, self.nowhere()));
         }
         let started = Instant::now();
         let addresses = match tokio::time::timeout(self.timeout, self.addresses()).await {
@@ -206,7 +215,7 @@ impl Connector {
         &self,
         addresses: Vec<SocketAddr>,
         started: Instant,
-    ) -> Result<(Sender<B>, SocketAddr), ConnectError>
+    ) -> Result<Opened<B>, ConnectError>
     where
         B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
@@ -220,9 +229,9 @@ impl Connector {
             left -= 1;
             let open = async { self.start_http(self.connect(address).await?).await };
             match tokio::time::timeout(part, open).await {
-                Ok(Ok(sender)) => {
+                Ok(Ok((sender, driver))) => {
                     self.health.connected(address);
-                    return Ok((sender, address));
+                    return Ok((sender, driver, address));
                 }
                 Ok(Err(error)) => {
                     self.health.failed(address, Failure::Connect, Instant::now());
@@ -281,7 +290,10 @@ impl Connector {
     }
 
     /// HTTP/2 where TLS agreed on it, or where it was configured in the clear (RFC 9113 §3.3).
-    async fn start_http<B>(&self, stream: Stream) -> Result<Sender<B>, ConnectError>
+    async fn start_http<B>(
+        &self,
+        stream: Stream,
+    ) -> Result<(Sender<B>, Option<Driver>), ConnectError>
     where
         B: hyper::body::Body + Unpin + 'static,
         B::Data: Send,
@@ -303,7 +315,7 @@ impl Connector {
                 Scheme::Http => http::uri::Scheme::HTTP,
                 Scheme::Https => http::uri::Scheme::HTTPS,
             };
-            return Ok(Sender::Http2(sender, scheme));
+            return Ok((Sender::Http2(sender, scheme), None));
         }
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(self.preserves_header_case)
@@ -313,10 +325,10 @@ impl Connector {
             .await
             .map_err(http)?;
         // How a connection ended is told to the request on it; an idle one may end at any time.
-        tokio::task::spawn_local(async move {
+        let driver = Driver::new(async move {
             let _ = connection.with_upgrades().await;
         });
-        Ok(Sender::Http1(sender))
+        Ok((Sender::Http1(sender), Some(driver)))
     }
 }
 
@@ -337,7 +349,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async {
             let opened = connector.open_one_of(addresses.to_vec(), Instant::now()).await;
-            opened.map(|(_, address): (Sender<Empty<bytes::Bytes>>, _)| address)
+            opened.map(|(_, _, address): Opened<Empty<bytes::Bytes>>| address)
         })
     }
 

@@ -7,6 +7,7 @@
 mod coding;
 mod connect;
 mod discovery;
+mod driver;
 mod fetch;
 mod health;
 mod metadata;
@@ -26,6 +27,7 @@ pub use coding::{Bounds, CodingError, check_coding, decode};
 pub use connect::InMemory;
 pub use connect::{ConnectError, Connector, MAX_PIECE};
 pub(crate) use discovery::{Signs, Surroundings};
+pub use driver::Driver;
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
 pub use health::{Failure, Health};
 pub use metadata::{Metadata, MetadataError};
