@@ -21,8 +21,8 @@ pub(super) enum Body {
     Empty,
     /// Bytes that are at hand.
     Full(Bytes),
-    /// A stream, passed on as it comes.
-    Streaming(Streaming),
+    /// A stream, passed on as it comes. In a box, since bodies are moved several times on their way.
+    Streaming(Box<Streaming>),
     /// What came of a stream before it broke: passed on so far, then broken likewise.
     Broken(Broken),
 }
@@ -40,7 +40,7 @@ pub(super) struct Streaming {
 enum From {
     Client(Rc<Upload>),
     /// The connection is free again with the last byte.
-    Upstream(Box<Lease>, Trace),
+    Upstream(Lease, Trace),
     /// From a connection that has been given back, or closed.
     Nowhere,
 }
@@ -105,6 +105,11 @@ impl Pause {
         deadline.poll_passed(context)
     }
 
+    /// True if there was a pause.
+    fn was_any(&self) -> bool {
+        self.deadline.is_some()
+    }
+
     /// Something came.
     fn end(&mut self) {
         if std::mem::take(&mut self.is_going_on)
@@ -149,17 +154,18 @@ impl Body {
         });
         let from = From::Client(Rc::clone(&upload));
         let streaming = Streaming { ahead: None, incoming, from, pause: Pause::default() };
-        (Self::Streaming(streaming), Some(upload))
+        (Self::Streaming(Box::new(streaming)), Some(upload))
     }
 
     /// An upstream's body, with the connection that it comes over.
-    pub(super) fn of_upstream(incoming: Incoming, lease: Box<Lease>, trace: Trace) -> Self {
+    pub(super) fn of_upstream(incoming: Incoming, lease: Lease, trace: Trace) -> Self {
         if incoming.is_end_stream() {
-            lease.give_back();
+            lease.give_back(true);
             return Self::Empty;
         }
         let from = From::Upstream(lease, trace);
-        Self::Streaming(Streaming { ahead: None, incoming, from, pause: Pause::default() })
+        let streaming = Streaming { ahead: None, incoming, from, pause: Pause::default() };
+        Self::Streaming(Box::new(streaming))
     }
 
     /// Reads the body to its end, if that comes within `limit` bytes. Otherwise what was read stands before
@@ -176,8 +182,7 @@ impl Body {
             return ReadAhead::Rest(Self::Streaming(streaming));
         }
         loop {
-            let frame =
-                std::future::poll_fn(|context| Pin::new(&mut streaming).poll_frame(context)).await;
+            let frame = std::future::poll_fn(|context| streaming.poll_frame(context)).await;
             match frame {
                 None => return ReadAhead::Whole(chunks.join()),
                 Some(Ok(frame)) => {
@@ -230,7 +235,7 @@ impl Chunks {
 
 impl Streaming {
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(bytes) = self.ahead.take() {
@@ -239,7 +244,7 @@ impl Streaming {
         let Self { incoming, from, .. } = &mut *self;
         let polled = match from {
             From::Upstream(lease, _) => {
-                lease.poll_for(context, |context| Pin::new(incoming).poll_frame(context))
+                lease.poll_after(context, |context| Pin::new(&mut *incoming).poll_frame(context))
             }
             From::Client(_) | From::Nowhere => Pin::new(incoming).poll_frame(context),
         };
@@ -274,7 +279,7 @@ impl Streaming {
         } else if (frame.is_none() || self.incoming.is_end_stream())
             && let From::Upstream(lease, _) = std::mem::replace(&mut self.from, From::Nowhere)
         {
-            lease.give_back();
+            lease.give_back(!self.pause.was_any());
         }
         Poll::Ready(frame)
     }
@@ -337,7 +342,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut *self {
             Self::Streaming(streaming) => {
-                let frame = ready!(Pin::new(streaming).poll_frame(context));
+                let frame = ready!(streaming.poll_frame(context));
                 if !matches!(frame, Some(Err(_))) {
                     return Poll::Ready(frame);
                 }

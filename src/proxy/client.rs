@@ -27,7 +27,7 @@ pub(super) struct Client {
     /// Fields that this connection adds to each of its requests, in place of what the client wrote.
     pub(super) own_fields: Vec<(HeaderName, HeaderValue)>,
     /// The upstream connection on which this one's user is signed in (RFC 4559), while it is free.
-    pub(super) bound: Cell<Option<Connection>>,
+    pub(super) bound: Cell<Option<Box<Connection>>>,
     /// What the connection becomes once a 101 has been sent.
     pub(super) tunnel: Cell<Option<Tunnel>>,
     /// The last `Forwarded` that was written, with the external origin that it speaks of.

@@ -18,11 +18,13 @@ use crate::token::{
 use crate::upstream::{Endpoint, Route, Site};
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode};
 
 /// What the response to a request may be, as the request says.
 pub(super) struct Expected {
-    target: Uri,
+    /// The target of a request that has a query.
+    target: Option<PathAndQuery>,
     issuer: Option<usize>,
     /// A page may bring tokens.
     pub(super) page: bool,
@@ -41,7 +43,11 @@ impl Expected {
             Some(_) => return None,
         };
         Some(Self {
-            target: request.uri().clone(),
+            target: request
+                .uri()
+                .path_and_query()
+                .filter(|target| target.query().is_some())
+                .cloned(),
             issuer: route.map(|route| route.issuer),
             page: page && site.reads_pages,
             asking: site.restores_nonces.then(|| Asking::of(route, request.uri())).flatten(),
@@ -64,7 +70,7 @@ impl Expected {
     }
 
     fn query(&self) -> &str {
-        self.target.query().unwrap_or_default()
+        self.target.as_ref().and_then(PathAndQuery::query).unwrap_or_default()
     }
 }
 

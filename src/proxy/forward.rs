@@ -6,15 +6,16 @@ use super::error::Refusal;
 use super::headers;
 use super::hygiene::origin_form;
 use super::look::Look;
-use super::pool::UpstreamError;
+use super::pool::{Sending, UpstreamError};
 use super::trace::Trace;
 use super::upgrade::{self, Asked};
 use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap, TE};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Instant;
 use tracing::warn;
 
 /// What a request is passed on with.
@@ -29,6 +30,8 @@ pub(super) struct Errand<'e> {
     pub(super) upload: Option<&'e Upload>,
     /// The client may ask for another protocol.
     pub(super) can_upgrade: bool,
+    /// When the request could be sent.
+    pub(super) started: Instant,
 }
 
 impl Errand<'_> {
@@ -40,28 +43,35 @@ impl Errand<'_> {
             self.can_upgrade && self.look.has_upgrade && !self.worker.config.upstream.http2;
         let asked = if can_upgrade { Asked::of(request) } else { None };
         // Before what is added to it, which would have to be copied, too.
-        let spare = Cell::new(spare(request));
+        let spare = Cell::new(Spare::of(request));
         self.prepare(request, asked.as_ref());
         let again = || {
-            let mut request = spare.take()?;
+            let mut request = spare.take()?.into_request();
             self.prepare(&mut request, asked.as_ref());
             Some(request)
         };
-        let client = can_bind.then_some(self.client);
-        let sent = self.worker.pool.send(request, &again, client, self.upload).await;
+        let sending = Sending {
+            look: self.look,
+            started: self.started,
+            again: &again,
+            client: can_bind.then_some(self.client),
+            upload: self.upload,
+        };
+        let sent = self.worker.pool.send(request, &sending).await;
         let (mut response, lease) = sent.map_err(|error| self.refusal(&error))?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let look = lease.look;
             let begun = upgrade::begin(asked.as_ref(), &mut response, lease, self.client);
             let Some(agreed) = begun else {
                 warn!(trace_id = %self.trace, "the upstream switched protocols unasked; its connection is closed");
                 return Err(Refusal::BadGateway);
             };
-            headers::prepare_response(response.headers_mut());
+            headers::prepare_response(response.headers_mut(), &look);
             upgrade::agree(response.headers_mut(), agreed);
             return Ok(response.map(|_| Body::Empty));
         }
         *response.version_mut() = Version::HTTP_11;
-        headers::prepare_response(response.headers_mut());
+        headers::prepare_response(response.headers_mut(), &lease.look);
         Ok(response.map(|body| Body::of_upstream(body, lease, *self.trace)))
     }
 
@@ -102,19 +112,41 @@ impl Errand<'_> {
     }
 }
 
-/// A copy of a request that may safely be sent twice (RFC 9110 §9.2.2): without a body, and with a method that is
-/// idempotent. What it lacks is the case of the names of its fields.
-fn spare(request: &Request<Body>) -> Option<Request<Body>> {
-    let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !idempotent || !matches!(request.body(), Body::Empty) {
-        return None;
+/// What a request is made of that may safely be sent twice (RFC 9110 §9.2.2): it has no body, and a method that is
+/// idempotent. What it lacks is the case of the names of its fields. A list, since it is made for nearly every request
+/// and hardly ever used.
+struct Spare {
+    method: Method,
+    target: Uri,
+    version: Version,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Spare {
+    fn of(request: &Request<Body>) -> Option<Self> {
+        let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if !idempotent || !matches!(request.body(), Body::Empty) {
+            return None;
+        }
+        let fields = request.headers().iter();
+        Some(Self {
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            version: request.version(),
+            fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        })
     }
-    let mut copy = Request::new(Body::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+
+    fn into_request(self) -> Request<Body> {
+        let mut request = Request::new(Body::Empty);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.target;
+        *request.version_mut() = self.version;
+        for (name, value) in self.fields {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
 }
 
 /// A request of HTTP/1.0 may have no `Host`; the one that goes on is of HTTP/1.1 and must (RFC 9112 §3.2).

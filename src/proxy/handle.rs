@@ -20,6 +20,7 @@ use crate::upstream::{Endpoint, Route, Site};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tracing::info;
@@ -49,7 +50,9 @@ pub(super) async fn handle(
     let trace = Trace::of(request.headers(), &look, &worker.trace_ids);
     let method = worker.config.server.log_requests.then(|| request.method().clone());
     let mut account = Account { endpoint: Endpoint::Other, deed: None };
-    let way = Way { worker, upload: upload.as_deref(), look: &look, client, trace: &trace };
+    let ready = Cell::new(started);
+    let upload = upload.as_deref();
+    let way = Way { worker, upload, look: &look, client, trace: &trace, ready: &ready };
     let response = way.answer(&mut request, &mut account).await.unwrap_or_else(|refusal| {
         account.deed = Some(refusal.name().into());
         refusal.response(&trace)
@@ -104,6 +107,8 @@ struct Way<'w> {
     look: &'w Look,
     client: &'w Rc<Client>,
     trace: &'w Trace,
+    /// Since when it could have been sent.
+    ready: &'w Cell<Instant>,
 }
 
 impl Way<'_> {
@@ -131,6 +136,7 @@ impl Way<'_> {
         let mut site = worker.refresher.site.load();
         if !site.is_complete {
             Box::pin(await_documents(worker, &site, request.uri().path())).await;
+            self.ready.set(Instant::now());
             site = worker.refresher.site.load();
         }
         let route = site.route(request.uri().path());
@@ -193,7 +199,7 @@ impl Way<'_> {
         route: Option<&Route>,
         mut reading: Reading<'_>,
     ) -> Result<Response<Body>, Refusal> {
-        let Self { worker, upload, look, client, trace } = *self;
+        let Self { worker, upload, look, client, trace, ready } = *self;
         let count = |place: Option<Place>| {
             place.into_iter().for_each(|place| worker.counters.restored(place));
         };
@@ -209,6 +215,7 @@ impl Way<'_> {
             let body = std::mem::take(request.body_mut());
             let restoring = restore::in_body(request.headers_mut(), body, place, limit);
             let (body, place) = Box::pin(restoring).await;
+            ready.set(Instant::now());
             count(place);
             match upload {
                 Some(upload) if upload.is_stalled() => return Err(Refusal::ClientStalled),
@@ -227,7 +234,9 @@ impl Way<'_> {
         let forwarding = snapshot.map(|snapshot| &snapshot.forwarding).or(site.forwarding.as_ref());
         // What is read as a whole is no tunnel, and neither is what follows a body.
         let can_upgrade = matches!(reading, Reading::No) && upload.is_none();
-        let errand = Errand { worker, client, look, trace, forwarding, upload, can_upgrade };
+        let started = ready.get();
+        let errand =
+            Errand { worker, client, look, trace, forwarding, upload, can_upgrade, started };
         errand.run(request).await
     }
 }

@@ -4,9 +4,7 @@ use super::client::{Client, Hops};
 use super::look::Look;
 use super::trace::Trace;
 use crate::upstream::Forwarding;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, VIA,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, VIA};
 
 /// Fields that `Connection` may not take away, though it names them: a client could otherwise delete what the
 /// provider's checks rest on (CVE-2022-31813 and its like).
@@ -50,12 +48,14 @@ pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Makes the upstream's fields those of a response to a client.
-pub(super) fn prepare_response(headers: &mut HeaderMap) {
+pub(super) fn prepare_response(headers: &mut HeaderMap, look: &Look) {
     // With both, the chunks decide (RFC 9112 §6.3); hyper frames anew what it sends.
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if look.is_framed_twice() {
         headers.remove(CONTENT_LENGTH);
     }
-    strip(headers, is_hop_by_hop);
+    if look.has_unwanted {
+        strip(headers, is_hop_by_hop);
+    }
 }
 
 /// Removes what only kidstamp itself may say.
@@ -163,7 +163,8 @@ mod tests {
             ("http2-settings", "AAMAAABkAAQAAP__"),
             ("accept", "*/*"),
         ]);
-        prepare_response(&mut headers);
+        let look = Look::at_fields(&headers);
+        prepare_response(&mut headers, &look);
         assert_eq!(names(&headers), ["accept", "authorization"]);
     }
 
@@ -220,7 +221,8 @@ mod tests {
     #[test]
     fn chunks_win_over_a_length() {
         let mut headers = map(&[("transfer-encoding", "chunked"), ("content-length", "3")]);
-        prepare_response(&mut headers);
+        let look = Look::at_fields(&headers);
+        prepare_response(&mut headers, &look);
         assert!(headers.is_empty());
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn check<B>(
     if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    check_host(request)?;
+    check_host(request, look)?;
     if request.uri().path() == "*" && request.method() != Method::OPTIONS {
         return Err(Refusal::Target);
     }
@@ -36,12 +36,12 @@ pub(super) fn check<B>(
 }
 
 /// Exactly one `Host`, well-formed, and agreeing with an absolute request target (RFC 9112 §3.2).
-fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let Some(host) = hosts.next() else {
-        return if request.version() == Version::HTTP_10 { Ok(()) } else { Err(Refusal::Host) };
-    };
-    if hosts.next().is_some() || !is_host(host.as_bytes()) {
+fn check_host<B>(request: &Request<B>, look: &Look) -> Result<(), Refusal> {
+    if look.hosts == 0 && request.version() == Version::HTTP_10 {
+        return Ok(());
+    }
+    let host = request.headers().get(HOST).filter(|_| look.hosts == 1).ok_or(Refusal::Host)?;
+    if !is_host(host.as_bytes()) {
         return Err(Refusal::Host);
     }
     match request.uri().authority() {

@@ -20,16 +20,16 @@ pub(super) struct Idle {
     capacity: usize,
     /// How long a connection is kept on which nothing happens.
     longest: Duration,
-    /// Woken by any of them.
-    waker: Waker,
+    /// Wakes the keeper.
+    keeper: Waker,
     bell: Arc<Bell>,
-    /// The task that closes those that have ended; started with the first of them.
-    keeper: Cell<Option<AbortHandle>>,
+    /// The task of the keeper, who closes those that have ended; started with the first of them.
+    keeping: Cell<Option<AbortHandle>>,
 }
 
 /// A connection that waits.
 struct Kept {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
@@ -49,9 +49,9 @@ impl Idle {
             connections: Rc::default(),
             capacity,
             longest,
-            waker: Waker::from(Arc::clone(&bell)),
+            keeper: Waker::from(Arc::clone(&bell)),
             bell,
-            keeper: Cell::default(),
+            keeping: Cell::default(),
         }
     }
 
@@ -60,7 +60,7 @@ impl Idle {
         &self,
         now: Instant,
         is_good: impl Fn(&Connection) -> bool,
-    ) -> Option<Connection> {
+    ) -> Option<Box<Connection>> {
         let mut connections = self.connections.borrow_mut();
         while let Some(Kept { connection, since }) = connections.pop_back() {
             if now < since + self.longest && is_good(&connection) {
@@ -71,14 +71,14 @@ impl Idle {
     }
 
     /// Keeps `connection`, if there is room.
-    pub(super) fn put(&self, mut connection: Connection, now: Instant) {
+    pub(super) fn put(&self, connection: Box<Connection>, now: Instant) {
         let mut connections = self.connections.borrow_mut();
         // Those in front have not been needed for longest.
         while connections.front().is_some_and(|kept| now >= kept.since + self.longest) {
             connections.pop_front();
         }
         if connections.len() < self.capacity {
-            connection.wake_from_now_on(&self.waker);
+            connection.idle(&self.keeper);
             connections.push_back(Kept { connection, since: now });
             drop(connections);
             self.keep();
@@ -86,26 +86,24 @@ impl Idle {
     }
 
     fn keep(&self) {
-        let keeper = self.keeper.take().unwrap_or_else(|| {
+        let keeping = self.keeping.take().unwrap_or_else(|| {
             let (connections, bell) = (Rc::clone(&self.connections), Arc::clone(&self.bell));
-            let waker = self.waker.clone();
-            let keeper = tokio::task::spawn_local(async move {
+            let keeping = tokio::task::spawn_local(async move {
                 loop {
                     bell.0.notified().await;
-                    let has_ended = |kept: &mut Kept| kept.connection.has_ended(&waker);
-                    connections.borrow_mut().retain_mut(|kept| !has_ended(kept));
+                    connections.borrow_mut().retain_mut(|kept| !kept.connection.has_ended());
                 }
             });
-            keeper.abort_handle()
+            keeping.abort_handle()
         });
-        self.keeper.set(Some(keeper));
+        self.keeping.set(Some(keeping));
     }
 }
 
 impl Drop for Idle {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.take() {
-            keeper.abort();
+        if let Some(keeping) = self.keeping.take() {
+            keeping.abort();
         }
     }
 }

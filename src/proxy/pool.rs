@@ -7,18 +7,14 @@ use super::body::{Body, Upload};
 use super::client::Client;
 use super::deadline::{Deadline, Deadlines};
 use super::idle::Idle;
-use super::look;
+use super::look::Look;
 use super::settings::Settings;
 use super::slots::{Slot, Slots};
 use crate::admin::{UpstreamFailure, WorkerCounters};
 use crate::upstream::{ConnectError, Connector, Driver, Failure, Sender};
-use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, PROXY_AUTHENTICATE, TRANSFER_ENCODING,
-    WWW_AUTHENTICATE,
-};
+use http::header::{AUTHORIZATION, HeaderMap, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -31,7 +27,7 @@ pub(super) struct Pool {
     connector: Connector,
     idle: Idle,
     /// The one connection of HTTP/2, for all requests.
-    shared: RefCell<Option<Connection>>,
+    shared: RefCell<Option<Box<Connection>>>,
     /// Held by who opens that, so that the others wait for it.
     opening: tokio::sync::Mutex<()>,
     slots: Rc<Slots>,
@@ -62,13 +58,31 @@ pub(super) struct Connection {
 
 /// A connection in use; dropped without [`Lease::give_back`], it is closed.
 pub(super) struct Lease {
-    connection: Connection,
+    connection: Box<Connection>,
     pool: Rc<Pool>,
     home: Home,
+    /// At the response as it came.
+    pub(super) look: Look,
+    /// When the exchange began.
+    started: Instant,
     /// When the response has to be over.
     end: Instant,
     /// One more may be at the upstream once this is dropped.
     _slot: Slot,
+}
+
+/// What there is to know of a request that is sent.
+pub(super) struct Sending<'s> {
+    /// At the request as it came from the client.
+    pub(super) look: &'s Look,
+    /// When it could be sent.
+    pub(super) started: Instant,
+    /// Makes it again, if it may be sent twice.
+    pub(super) again: &'s dyn Fn() -> Option<Request<Body>>,
+    /// Who may have a connection to the upstream of its own (RFC 4559).
+    pub(super) client: Option<&'s Rc<Client>>,
+    /// How far its body is.
+    pub(super) upload: Option<&'s Upload>,
 }
 
 /// What is laid down for an exchange when it begins.
@@ -157,25 +171,23 @@ impl Pool {
     /// Takes and sends `request` and waits for the head of the response, for as long as the configuration says after the
     /// last that moved of the request's body.
     ///
-    /// What was never written is sent again on a new connection; so is what `again` makes, if a kept connection broke
-    /// before any byte of a response came. A connection on which a user signs in (RFC 4559) belongs to `client` from
+    /// What was never written is sent again on a new connection; so is what is made `again`, if a kept connection broke
+    /// before any byte of a response came. A connection on which a user signs in (RFC 4559) belongs to the client from
     /// there on, if that can have one.
     pub(super) async fn send(
         self: &Rc<Self>,
         request: &mut Request<Body>,
-        again: &dyn Fn() -> Option<Request<Body>>,
-        client: Option<&Rc<Client>>,
-        upload: Option<&Upload>,
-    ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
-        let mut result = self.send_in_time(request, again, client, upload).await;
+        sending: &Sending<'_>,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        let mut result = self.send_in_time(request, sending).await;
         let max_head = self.connector.max_head();
-        if let Ok((response, _)) = &result
-            && look::bytes_of_fields(response.headers()) > max_head
+        if let Ok((_, lease)) = &result
+            && lease.look.bytes > max_head
         {
             result = Err(UpstreamError::Head(max_head));
         }
         if let Err(error) = &result
-            && !upload.is_some_and(Upload::has_failed)
+            && !sending.upload.is_some_and(Upload::has_failed)
         {
             self.counters.upstream_failure(error.counted());
         }
@@ -185,30 +197,29 @@ impl Pool {
     async fn send_in_time(
         self: &Rc<Self>,
         request: &mut Request<Body>,
-        again: &dyn Fn() -> Option<Request<Body>>,
-        client: Option<&Rc<Client>>,
-        upload: Option<&Upload>,
-    ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
+        sending: &Sending<'_>,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let first_byte = self.limits.first_byte;
         let deadline = self.deadlines.add();
-        let slot = match self.slots.take() {
-            Some(slot) => slot,
-            None => Box::pin(self.wait_for_slot(&deadline)).await?,
+        let (slot, started) = match self.slots.take() {
+            Some(slot) => (slot, sending.started),
+            None => (Box::pin(self.wait_for_slot(&deadline)).await?, Instant::now()),
         };
-        let started = Instant::now();
         let end = started + self.limits.total;
         let term = Term { started, end, slot };
         deadline.set(end.min(started + first_byte));
         let asked = Cell::default();
         // In its place: handed on, it would be there twice in what each connection of a client keeps.
-        let exchange = std::pin::pin!(self.exchange(request, again, client, upload, term, &asked));
+        let exchange = std::pin::pin!(self.exchange(request, sending, term, &asked));
         deadline
             .bound(exchange, |deadline| {
                 let now = Instant::now();
                 // The upstream can't answer what it has not got yet; how long a client may take over its body is
                 // seen to where that is read.
                 if now < end
-                    && upload.is_some_and(|upload| upload.has_moved() || upload.waits_for_client())
+                    && sending
+                        .upload
+                        .is_some_and(|upload| upload.has_moved() || upload.waits_for_client())
                 {
                     deadline.set(end.min(now + first_byte));
                     return None;
@@ -230,40 +241,42 @@ impl Pool {
     async fn exchange(
         self: &Rc<Self>,
         request: &mut Request<Body>,
-        again: &dyn Fn() -> Option<Request<Body>>,
-        client: Option<&Rc<Client>>,
-        upload: Option<&Upload>,
+        sending: &Sending<'_>,
         term: Term,
         asked: &Cell<Option<SocketAddr>>,
-    ) -> Result<(Response<Incoming>, Box<Lease>), UpstreamError> {
-        let signs_in = carries_connection_authentication(request.headers());
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        let Sending { again, client, upload, .. } = *sending;
+        let signs_in =
+            sending.look.has_authorization && carries_connection_authentication(request.headers());
         let own = match client {
             Some(client) => own_connection(client).await,
             None => None,
         };
         let is_own = own.is_some();
         let kept = own.or_else(|| self.take_idle(term.started));
-        let home = |is_own: bool, connection: &Connection, response: &Response<Incoming>| {
-            if connection.is_shared() || is_framed_twice(response.headers()) {
+        let lease = |connection: Box<Connection>, is_own: bool, response: &Response<Incoming>| {
+            let look = Look::at_fields(response.headers());
+            let home = if connection.is_shared() || look.is_framed_twice() {
                 Home::Nowhere
             } else if is_own || signs_in || offers_connection_authentication(response) {
                 client.map_or(Home::Nowhere, |client| Home::Client(Rc::clone(client)))
             } else {
                 Home::Pool
-            }
-        };
-        let lease = |connection, home| {
+            };
+            let Term { started, end, slot } = term;
             let pool = Rc::clone(self);
-            Box::new(Lease { connection, pool, home, end: term.end, _slot: term.slot })
+            Lease { connection, pool, home, look, started, end, _slot: slot }
         };
         if let Some(mut kept) = kept {
             asked.set(Some(kept.address));
             kept.make_ready_for(request);
-            match kept.try_send_request(std::mem::take(request)).await {
+            let Connection { sender, driver, .. } = &mut *kept;
+            let sent = sender.try_send_request(driver.as_mut(), std::mem::take(request));
+            match sent.await {
                 Ok(response) => {
                     self.connector.health().answered(kept.address);
-                    let home = home(is_own, &kept, &response);
-                    return Ok((response, lease(kept, home)));
+                    let lease = lease(kept, is_own, &response);
+                    return Ok((response, lease));
                 }
                 Err(mut error) => match error.take_message().or_else(again) {
                     Some(unsent) => *request = unsent,
@@ -278,13 +291,14 @@ impl Pool {
         let address = connection.address;
         asked.set(Some(address));
         connection.make_ready_for(request);
-        match connection.send_request(std::mem::take(request)).await {
+        let Connection { sender, driver, .. } = &mut *connection;
+        match sender.try_send_request(driver.as_mut(), std::mem::take(request)).await {
             Ok(response) => {
                 self.connector.health().answered(address);
-                let home = home(false, &connection, &response);
-                Ok((response, lease(connection, home)))
+                let lease = lease(connection, false, &response);
+                Ok((response, lease))
             }
-            Err(error) => Err(self.broken(address, error, upload)),
+            Err(error) => Err(self.broken(address, error.into_error(), upload)),
         }
     }
 
@@ -302,7 +316,7 @@ impl Pool {
     }
 
     /// A new connection; of HTTP/2, the one that somebody else has opened meanwhile.
-    async fn open(&self) -> Result<Connection, ConnectError> {
+    async fn open(&self) -> Result<Box<Connection>, ConnectError> {
         let mut turn = None;
         if self.connector.may_speak_http2() {
             turn = Some(self.opening.lock().await);
@@ -312,7 +326,7 @@ impl Pool {
         }
         let (sender, driver, address) = self.connector.open_somewhere().await?;
         drop(turn);
-        let connection = Connection { sender, driver, address, opened: Instant::now() };
+        let connection = Box::new(Connection { sender, driver, address, opened: Instant::now() });
         if let Some(another) = connection.share() {
             self.shared.replace(Some(another));
         }
@@ -320,18 +334,18 @@ impl Pool {
     }
 
     /// The connection of HTTP/2, unless it has ended, was told to (GOAWAY), or is too old.
-    fn take_shared(&self, now: Instant) -> Option<Connection> {
+    fn take_shared(&self, now: Instant) -> Option<Box<Connection>> {
         let mut shared = self.shared.borrow_mut();
         let is_good =
             |shared: &Connection| now < shared.opened + self.limits.age && shared.sender.is_ready();
-        if !shared.as_ref().is_some_and(is_good) {
+        if !shared.as_deref().is_some_and(is_good) {
             // What is under way on it goes on.
             *shared = None;
         }
-        shared.as_ref().and_then(Connection::share)
+        shared.as_deref().and_then(Connection::share)
     }
 
-    fn take_idle(&self, now: Instant) -> Option<Connection> {
+    fn take_idle(&self, now: Instant) -> Option<Box<Connection>> {
         if self.connector.may_speak_http2()
             && let Some(shared) = self.take_shared(now)
         {
@@ -342,12 +356,11 @@ impl Pool {
         })
     }
 
-    fn put_back(&self, mut connection: Connection) {
+    fn put_back(&self, mut connection: Box<Connection>, now: Instant) {
         // Not if it is only half through with its request, which has been answered all the same.
         if !connection.sender.is_ready() {
             connection.run_alone();
         }
-        let now = Instant::now();
         if now < connection.opened + self.limits.age {
             self.idle.put(connection, now);
         }
@@ -359,9 +372,9 @@ impl Connection {
         matches!(self.sender, Sender::Http2(..))
     }
 
-    fn share(&self) -> Option<Self> {
+    fn share(&self) -> Option<Box<Self>> {
         let sender = self.sender.share()?;
-        Some(Self { sender, driver: None, address: self.address, opened: self.opened })
+        Some(Box::new(Self { sender, driver: None, address: self.address, opened: self.opened }))
     }
 
     /// A body that streams goes on while nobody looks at the response, or while the client takes none of that.
@@ -378,46 +391,26 @@ impl Connection {
         }
     }
 
-    async fn try_send_request(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        let sent = self.sender.try_send_request(request);
-        match &mut self.driver {
-            Some(driver) => driver.drive(sent).await,
-            None => sent.await,
-        }
+    /// It has no request: what happens on it wakes `keeper`.
+    pub(super) fn idle(&self, keeper: &Waker) {
+        self.driver.as_ref().inspect(|driver| driver.idle(keeper));
     }
 
-    async fn send_request(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, hyper::Error> {
-        let sent = self.sender.send_request(request);
-        match &mut self.driver {
-            Some(driver) => driver.drive(sent).await,
-            None => sent.await,
-        }
-    }
-
-    /// True if it has come to its end; otherwise `waker` is woken when something happens on it.
-    pub(super) fn has_ended(&mut self, waker: &Waker) -> bool {
-        self.driver.as_mut().is_some_and(|driver| driver.has_ended(waker))
-    }
-
-    /// Whatever happens on it wakes `waker` from now on.
-    pub(super) fn wake_from_now_on(&mut self, waker: &Waker) {
-        if let Some(driver) = &mut self.driver {
-            driver.wake_from_now_on(waker);
-        }
+    /// True if it has come to its end while it had no request.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.driver.as_mut().is_some_and(Driver::has_ended)
     }
 }
 
 impl Lease {
-    /// Puts the connection back, for the next request.
-    pub(super) fn give_back(mut self) {
+    /// Puts the connection back, for the next request. If the response `was_at_once` there, the clock is not read again:
+    /// the connection counts as idle since a little earlier.
+    pub(super) fn give_back(mut self, was_at_once: bool) {
         match self.home {
-            Home::Pool => self.pool.put_back(self.connection),
+            Home::Pool => {
+                let now = if was_at_once { self.started } else { Instant::now() };
+                self.pool.put_back(self.connection, now);
+            }
             Home::Client(client) => {
                 self.connection.run_alone();
                 client.bound.set(Some(self.connection));
@@ -431,14 +424,14 @@ impl Lease {
         self.connection.run_alone();
     }
 
-    /// Moves the connection along, and then polls `work`, which waits for what comes over it.
-    pub(super) fn poll_for<T>(
+    /// Polls `work`, which waits for what comes over the connection, and moves that along if there is nothing yet.
+    pub(super) fn poll_after<T>(
         &mut self,
         context: &mut Context<'_>,
-        work: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+        mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         match &mut self.connection.driver {
-            Some(driver) => driver.poll_for(context, work),
+            Some(driver) => driver.poll_after(context, work),
             None => work(context),
         }
     }
@@ -462,7 +455,7 @@ impl Lease {
 }
 
 /// The connection on which the client's user is signed in, if there is one and it still stands.
-async fn own_connection(client: &Client) -> Option<Connection> {
+async fn own_connection(client: &Client) -> Option<Box<Connection>> {
     let mut own = client.bound.take()?;
     own.sender.ready().await.ok()?;
     Some(own)
@@ -487,9 +480,4 @@ fn names_connection_scheme(value: &[u8]) -> bool {
         let scheme = challenge.split(|byte| *byte == b' ').next().unwrap_or_default();
         [&b"ntlm"[..], b"negotiate"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
     })
-}
-
-/// With a length and chunks, where the response ends is in doubt: it may be an attempt at splitting (RFC 9112 §6.3).
-fn is_framed_twice(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH)
 }

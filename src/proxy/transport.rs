@@ -1,5 +1,6 @@
 //! What a client's bytes come over: TCP, or a Unix socket.
 
+use crate::upstream::poll_write_pieces;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -62,7 +63,7 @@ impl AsyncWrite for Transport {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(socket, _) => Pin::new(socket).poll_write_vectored(context, slices),
+            Self::Tcp(socket, _) => poll_write_pieces(socket, context, slices),
             Self::Unix(socket) => Pin::new(socket).poll_write_vectored(context, slices),
         }
     }

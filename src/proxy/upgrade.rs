@@ -74,14 +74,14 @@ fn tokens<'h>(
 pub(super) fn begin(
     asked: Option<&Asked>,
     response: &mut Response<Incoming>,
-    mut lease: Box<Lease>,
+    mut lease: Lease,
     client: &Client,
 ) -> Option<HeaderValue> {
     debug_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let agreed = asked?.agreed(response.headers())?;
     lease.run_alone();
     let upstream = hyper::upgrade::on(response);
-    client.tunnel.set(Some(Tunnel { upstream, _lease: lease }));
+    client.tunnel.set(Some(Tunnel { upstream, _lease: Box::new(lease) }));
     Some(agreed)
 }
 

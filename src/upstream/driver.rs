@@ -6,8 +6,8 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
 /// The moving half of a connection.
 pub struct Driver {
@@ -17,18 +17,26 @@ pub struct Driver {
     bell: Arc<Bell>,
     /// Rings that.
     waker: Waker,
-    /// Whom it wakes, as far as is known here.
-    listener: Waker,
+    /// Which waker listens to the bell: it is kept there, so this one is no other's.
+    listener: Option<(*const (), &'static RawWakerVTable)>,
 }
 
-/// Rings when there is something to move. While the connection is being polled, nobody has to be woken for that.
+/// Rings when there is something to move.
+#[derive(Default)]
 struct Bell {
     state: AtomicU8,
-    listener: Mutex<Waker>,
+    /// Whom the connection's last request woke.
+    listener: Mutex<Option<Waker>>,
+    /// Who is woken while the connection has no request.
+    keeper: OnceLock<Waker>,
 }
 
-const POLLING: u8 = 1;
+/// The connection is being polled: nobody has to be woken for what happens in between.
+const POLLED: u8 = 1;
+/// It rang meanwhile.
 const RANG: u8 = 2;
+/// It has no request.
+const IDLE: u8 = 4;
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
@@ -36,8 +44,15 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.state.fetch_or(RANG, Ordering::AcqRel) & POLLING == 0 {
-            self.listener.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        let state = self.state.fetch_or(RANG, Ordering::AcqRel);
+        if state & POLLED != 0 {
+            return;
+        }
+        if state & IDLE != 0 {
+            self.keeper.get().inspect(|keeper| keeper.wake_by_ref());
+        } else {
+            let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            listener.as_ref().inspect(|listener| listener.wake_by_ref());
         }
     }
 }
@@ -45,16 +60,19 @@ impl Wake for Bell {
 impl Driver {
     /// For `connection`, which ends when the other side has, or nobody can ask for anything any more.
     pub(super) fn new(connection: impl Future<Output = ()> + 'static) -> Self {
-        let listener = Waker::noop();
-        let bell =
-            Arc::new(Bell { state: AtomicU8::default(), listener: Mutex::new(listener.clone()) });
+        let bell = Arc::<Bell>::default();
         Self {
             connection: Box::pin(connection),
             has_ended: false,
             waker: Waker::from(Arc::clone(&bell)),
             bell,
-            listener: listener.clone(),
+            listener: None,
         }
+    }
+
+    /// Something is done to the connection that rings, and then it is polled: nobody has to be woken for that.
+    pub(super) fn expect_ringing(&self) {
+        self.bell.state.store(POLLED, Ordering::Release);
     }
 
     /// Moves what can be moved, and then polls `work`, which waits for what comes of it.
@@ -65,8 +83,13 @@ impl Driver {
         context: &mut Context<'_>,
         work: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        self.wake_from_now_on(context.waker());
-        self.bell.state.store(POLLING, Ordering::Release);
+        let who = (context.waker().data(), context.waker().vtable());
+        if self.listener != Some(who) {
+            self.listener = Some(who);
+            let mut listener = self.bell.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            *listener = Some(context.waker().clone());
+        }
+        self.expect_ringing();
         let mut own = Context::from_waker(&self.waker);
         self.has_ended = self.has_ended || self.connection.as_mut().poll(&mut own).is_ready();
         let polled = work(&mut own);
@@ -77,24 +100,35 @@ impl Driver {
         polled
     }
 
-    /// What comes of `work`, which waits for something on this connection alone.
-    pub async fn drive<F: Future>(&mut self, work: F) -> F::Output {
-        let mut work = std::pin::pin!(work);
-        std::future::poll_fn(|context| self.poll_for(context, |own| work.as_mut().poll(own))).await
-    }
-
-    /// True if the connection has come to its end; otherwise `waker` is woken when something happens on it.
-    pub fn has_ended(&mut self, waker: &Waker) -> bool {
-        let _ = self.poll_for(&mut Context::from_waker(waker), |_| Poll::Ready(()));
-        self.has_ended
-    }
-
-    /// Whatever happens on the connection wakes `waker` from now on.
-    pub fn wake_from_now_on(&mut self, waker: &Waker) {
-        if !self.listener.will_wake(waker) {
-            self.listener.clone_from(waker);
-            self.bell.listener.lock().unwrap_or_else(PoisonError::into_inner).clone_from(waker);
+    /// The same where `work` may well be ready, since much was moved at once before.
+    pub fn poll_after<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.expect_ringing();
+        match work(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending => self.poll_for(context, work),
+            ready @ Poll::Ready(_) => {
+                self.bell.state.store(0, Ordering::Release);
+                ready
+            }
         }
+    }
+
+    /// The connection has no request: whatever happens on it wakes `keeper`, who has to be the same each time.
+    pub fn idle(&self, keeper: &Waker) {
+        self.bell.keeper.get_or_init(|| keeper.clone());
+        self.bell.state.store(IDLE, Ordering::Release);
+    }
+
+    /// True if a connection without a request has come to its end.
+    pub fn has_ended(&mut self) -> bool {
+        self.expect_ringing();
+        let mut own = Context::from_waker(&self.waker);
+        self.has_ended = self.has_ended || self.connection.as_mut().poll(&mut own).is_ready();
+        self.bell.state.store(IDLE, Ordering::Release);
+        self.has_ended
     }
 
     /// The rest of the connection, in a task of its own on this thread.
@@ -102,5 +136,109 @@ impl Driver {
         if !self.has_ended {
             tokio::task::spawn_local(self.connection);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Count {
+        fn new() -> (Arc<Self>, Waker) {
+            let count = Arc::<Self>::default();
+            (Arc::clone(&count), Waker::from(count))
+        }
+
+        fn get(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// A driver, and the waker that its connection was polled with last.
+    fn driver() -> (Driver, Arc<Mutex<Option<Waker>>>) {
+        let registered = Arc::<Mutex<Option<Waker>>>::default();
+        let there = Arc::clone(&registered);
+        let connection = poll_fn(move |context| {
+            *there.lock().unwrap() = Some(context.waker().clone());
+            Poll::Pending
+        });
+        (Driver::new(connection), registered)
+    }
+
+    fn ring(registered: &Mutex<Option<Waker>>) {
+        registered.lock().unwrap().as_ref().unwrap().wake_by_ref();
+    }
+
+    #[test]
+    fn what_happens_wakes_who_waits() {
+        let (mut driver, registered) = driver();
+        for _ in 0..2 {
+            let (count, waker) = Count::new();
+            let mut context = Context::from_waker(&waker);
+            assert!(driver.poll_for(&mut context, |_| Poll::<()>::Pending).is_pending());
+            assert_eq!(count.get(), 0);
+            ring(&registered);
+            assert_eq!(count.get(), 1);
+        }
+    }
+
+    #[test]
+    fn what_happens_meanwhile_wakes_only_who_still_waits() {
+        let (mut driver, registered) = driver();
+        let (count, waker) = Count::new();
+        let mut context = Context::from_waker(&waker);
+        let ringing = |_: &mut Context<'_>| {
+            ring(&registered);
+            Poll::Ready(())
+        };
+        assert!(driver.poll_for(&mut context, ringing).is_ready());
+        assert!(driver.poll_after(&mut context, ringing).is_ready());
+        assert_eq!(count.get(), 0);
+        driver.expect_ringing();
+        ring(&registered);
+        assert_eq!(count.get(), 0);
+        let still_waiting = |_: &mut Context<'_>| {
+            ring(&registered);
+            Poll::<()>::Pending
+        };
+        assert!(driver.poll_for(&mut context, still_waiting).is_pending());
+        assert_eq!(count.get(), 1);
+    }
+
+    #[test]
+    fn without_a_request_the_keeper_is_woken() {
+        let (mut driver, registered) = driver();
+        let ((count, waker), (kept, keeper)) = (Count::new(), Count::new());
+        let mut context = Context::from_waker(&waker);
+        assert!(driver.poll_for(&mut context, |_| Poll::Ready(())).is_ready());
+        driver.idle(&keeper);
+        ring(&registered);
+        assert_eq!((count.get(), kept.get()), (0, 1));
+        assert!(!driver.has_ended());
+        ring(&registered);
+        assert_eq!((count.get(), kept.get()), (0, 2));
+        // With the next request it is that one's again.
+        assert!(driver.poll_for(&mut context, |_| Poll::<()>::Pending).is_pending());
+        ring(&registered);
+        assert_eq!((count.get(), kept.get()), (1, 2));
+    }
+
+    #[test]
+    fn the_end_is_seen() {
+        let mut driver = Driver::new(async {});
+        assert!(driver.has_ended());
+        assert!(driver.has_ended(), "and the connection is not polled again");
     }
 }

@@ -1,11 +1,13 @@
 //! Sending requests over one connection to the provider, whichever HTTP it speaks.
 
+use super::driver::Driver;
 use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::rt::Executor;
+use std::future::poll_fn;
 
 /// One connection.
 pub enum Sender<B> {
@@ -61,14 +63,24 @@ impl<B: Body + 'static> Sender<B> {
         }
     }
 
-    /// The same; gives a request back that was never sent.
+    /// The same for one that is moved along by `driver`; gives a request back that was never sent.
     pub async fn try_send_request(
         &mut self,
+        driver: Option<&mut Driver>,
         request: Request<B>,
     ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
-        match self {
-            Self::Http1(sender) => sender.try_send_request(request).await,
-            Self::Http2(sender, scheme) => sender.try_send_request(as_http2(request, scheme)).await,
+        match (self, driver) {
+            (Self::Http1(sender), Some(driver)) => {
+                driver.expect_ringing();
+                // It is on its way at once, not only when its response is waited for.
+                let mut sent = std::pin::pin!(sender.try_send_request(request));
+                poll_fn(|context| driver.poll_for(context, |own| sent.as_mut().poll(own))).await
+            }
+            (Self::Http1(sender), None) => sender.try_send_request(request).await,
+            // On the heap, so that it takes no room in what waits for a connection of HTTP/1.
+            (Self::Http2(sender, scheme), _) => {
+                Box::pin(sender.try_send_request(as_http2(request, scheme))).await
+            }
         }
     }
 }

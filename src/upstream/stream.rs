@@ -1,5 +1,6 @@
 //! What the bytes of the provider come over: TCP or a Unix socket, with TLS or without.
 
+use super::single_write::poll_write_pieces;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -63,7 +64,7 @@ impl AsyncWrite for Stream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Tcp(stream) => poll_write_pieces(stream, context, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             #[cfg(feature = "in-memory")]

@@ -1,9 +1,10 @@
 //! An upstream that is down, slow, silent or overrun, and clients that are: each gets a clear answer, nobody waits
 //! for ever, and who is to blame is told apart.
 
-use crate::http1::End;
+use crate::http1::{End, Reader};
 use crate::{Answer, Gate, Response, Sidecar, Upstream, eventually};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +31,65 @@ fn an_upstream_that_is_down_is_a_502_with_a_name_for_the_request() {
 /// An issuer of which all is known, so that no request waits for documents.
 const PASSING: &str = "[[issuer]]\nissuer = \"https://idp.test\"\njwks_uri = \"https://idp.test/jwks.json\"\n\
      keys = \"KEYS\"\n";
+
+/// Takes connections until one asks for `path`, and hands that over with the request's head; who asks for anything else
+/// is left alone.
+fn connection_that_asks_for(path: &str, listener: &TcpListener) -> (TcpStream, Reader) {
+    let mut others = Vec::new();
+    loop {
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        let mut reader = Reader::new(socket.try_clone().unwrap());
+        match reader.head() {
+            Some(head) if head.line.split(' ').nth(1) == Some(path) => return (socket, reader),
+            _ => others.push(socket),
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Nobody waits for anything on it, so nobody but kidstamp itself can see that it is over.
+#[test]
+fn an_idle_connection_that_the_upstream_ends_is_closed_without_a_further_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sidecar =
+        Sidecar::before_address(listener.local_addr().unwrap()).with_issuers(PASSING).start_blind();
+    let mut client = sidecar.client();
+    client.send("GET /x HTTP/1.1\r\nHost: idp.test\r\n\r\n");
+    let (mut socket, _) = connection_that_asks_for("/x", &listener);
+    socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    assert_eq!(client.response().text(), "ok");
+    socket.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(socket.read(&mut [0]).unwrap(), 0, "the other side is closed, too");
+}
+
+/// Where a client reads nothing before it has sent all, the provider must get what it sends all the same.
+#[test]
+fn an_upload_goes_on_while_nobody_reads_the_response() {
+    const LENGTH: usize = 16 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sidecar =
+        Sidecar::before_address(listener.local_addr().unwrap()).with_issuers(PASSING).start_blind();
+    let mut client = sidecar.client();
+    client.send(format!("PUT /x HTTP/1.1\r\nHost: idp.test\r\nContent-Length: {LENGTH}\r\n\r\n"));
+    let (mut socket, mut upstream) = connection_that_asks_for("/x", &listener);
+    let answering = thread::spawn(move || {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(&vec![b'y'; LENGTH]).unwrap();
+    });
+    let reading = thread::spawn(move || {
+        let mut count = 0;
+        let end = upstream.sized(LENGTH as u64, &mut |bytes| count += bytes.len());
+        (end, count)
+    });
+    client.send(vec![b'x'; LENGTH]);
+    assert_eq!(reading.join().unwrap(), (End::Complete, LENGTH));
+    assert_eq!(client.response().body.len(), LENGTH);
+    answering.join().unwrap();
+}
 
 #[test]
 fn threat_31_a_client_that_stalls_in_its_body_is_told_so() {
