@@ -9,17 +9,30 @@ use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// More proxies than any request has come through.
 const MOST_HOPS: usize = 32;
 
+/// An address that clients connect from.
+pub(super) struct Address {
+    /// `None` for connections that come over a Unix socket.
+    ip: Option<IpAddr>,
+    /// As `X-Forwarded-For` has it.
+    text: HeaderValue,
+    /// The last `Forwarded` that was written, with the external origin that it speaks of.
+    forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+}
+
+/// The address of a worker's last connection: most clients come from few, such as that of the TLS proxy in front, and to
+/// write one costs more than most that is done for a connection.
+#[derive(Default)]
+pub(super) struct LastAddress(RefCell<Option<Rc<Address>>>);
+
 /// A client connection, seen from its requests.
 pub(super) struct Client {
-    /// `None` for one that comes over a Unix socket.
-    address: Option<IpAddr>,
-    /// The address as `X-Forwarded-For` has it.
-    text: HeaderValue,
+    address: Rc<Address>,
     /// True for a proxy that may say for whom it asks.
     is_trusted: bool,
     /// The host that the TLS handshake named, where requests have to be for the same.
@@ -30,26 +43,40 @@ pub(super) struct Client {
     pub(super) bound: Cell<Option<Box<Connection>>>,
     /// What the connection becomes once a 101 has been sent.
     pub(super) tunnel: Cell<Option<Tunnel>>,
-    /// The last `Forwarded` that was written, with the external origin that it speaks of.
-    forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+}
+
+impl LastAddress {
+    /// That one again, or another.
+    fn get(&self, ip: Option<IpAddr>) -> Rc<Address> {
+        let mut last = self.0.borrow_mut();
+        match &*last {
+            Some(last) if last.ip == ip => Rc::clone(last),
+            _ => {
+                let text = value(&node_name(ip));
+                let other = Rc::new(Address { ip, text, forwarded: RefCell::default() });
+                Rc::clone(last.insert(other))
+            }
+        }
+    }
 }
 
 impl Client {
     /// For a connection from `address`.
-    pub(super) fn new(address: Option<SocketAddr>, trusted_proxies: &[IpNet]) -> Self {
+    pub(super) fn new(
+        address: Option<SocketAddr>,
+        trusted_proxies: &[IpNet],
+        last: &LastAddress,
+    ) -> Self {
         // A socket for both families writes the older one's addresses as ::ffff:192.0.2.7.
-        let address = address.map(|address| address.ip().to_canonical());
+        let ip = address.map(|address| address.ip().to_canonical());
         Self {
-            text: value(&node_name(address)),
-            is_trusted: address.is_some_and(|address| {
-                trusted_proxies.iter().any(|network| network.contains(&address))
-            }),
-            address,
+            is_trusted: ip
+                .is_some_and(|ip| trusted_proxies.iter().any(|network| network.contains(&ip))),
+            address: last.get(ip),
             tls_host: None,
             own_fields: Vec::new(),
             bound: Cell::default(),
             tunnel: Cell::default(),
-            forwarded: RefCell::default(),
         }
     }
 
@@ -67,8 +94,8 @@ impl Client {
         before: Option<Hops>,
     ) {
         let (x_forwarded_for, forwarded) = match before {
-            Some(hops) => hops.followed_by(self.address, forwarding),
-            None => (self.text.clone(), self.forwarded(forwarding)),
+            Some(hops) => hops.followed_by(self.address.ip, forwarding),
+            None => (self.address.text.clone(), self.address.forwarded(forwarding)),
         };
         headers.insert(X_FORWARDED_FOR, x_forwarded_for);
         headers.insert(FORWARDED, forwarded);
@@ -79,7 +106,9 @@ impl Client {
             headers.insert(name, value.clone());
         }
     }
+}
 
+impl Address {
     /// `Forwarded` for a client that is believed nothing; written again only if the external origin is another.
     fn forwarded(&self, forwarding: Option<&Forwarding>) -> HeaderValue {
         let unknown = HeaderValue::from_static("");
@@ -90,7 +119,7 @@ impl Client {
         {
             return forwarded.clone();
         }
-        let forwarded = write_forwarded(&[], self.address, forwarding);
+        let forwarded = write_forwarded(&[], self.ip, forwarding);
         *cached = Some((of.clone(), forwarded.clone()));
         forwarded
     }
@@ -246,8 +275,10 @@ mod tests {
     #[test]
     fn the_way_is_written_in_both_fields() {
         let forwarding = Forwarding::new(&Origin::parse("https://sso.test:8443").unwrap());
+        let last = LastAddress::default();
         let written = |peer: &str, trusted: &str, before: Option<&[&str]>| {
-            let client = Client::new(Some(peer.parse().unwrap()), &[trusted.parse().unwrap()]);
+            let trusted = [trusted.parse().unwrap()];
+            let client = Client::new(Some(peer.parse().unwrap()), &trusted, &last);
             let mut headers = HeaderMap::new();
             let before =
                 before.map(|hops| Hops(hops.iter().map(|hop| (*hop).to_owned()).collect()));
@@ -278,5 +309,29 @@ mod tests {
             written("[2001:db8::7]:1", "2001:db8::/32", Some(&[])),
             (true, "2001:db8::7".to_owned(), format!("for=\"[2001:db8::7]\";{external}"))
         );
+    }
+
+    #[test]
+    fn connections_from_one_address_share_how_it_is_written() {
+        let last = LastAddress::default();
+        let client = |peer: &str| Client::new(Some(peer.parse().unwrap()), &[], &last);
+        let (first, same) = (client("192.0.2.7:1"), client("[::ffff:192.0.2.7]:2"));
+        assert!(Rc::ptr_eq(&first.address, &same.address));
+        let forwarded = |client: &Client, external: &str| {
+            let forwarding = Forwarding::new(&Origin::parse(external).unwrap());
+            let mut headers = HeaderMap::new();
+            client.apply(&mut headers, Some(&forwarding), None);
+            headers.get("forwarded").unwrap().to_str().unwrap().to_owned()
+        };
+        // Whoever was written last.
+        for external in ["https://a.test", "https://b.test", "https://a.test"] {
+            let host = external.trim_start_matches("https://");
+            for client in [&first, &client("192.0.2.8:1"), &same] {
+                let own = client.address.text.to_str().unwrap();
+                let expected = format!("for={own};host={host};proto=https");
+                assert_eq!(forwarded(client, external), expected);
+            }
+        }
+        assert_eq!(Client::new(None, &[], &last).address.text, "unknown");
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn serve(
     let mut address = transport.peer();
     if server.proxy_protocol {
         // Whoever may write to a Unix socket was let in by its rights.
-        let peer = Client::new(address, &server.trusted_proxies);
+        let peer = Client::new(address, &server.trusted_proxies, &worker.last_address);
         if address.is_some() && !peer.is_trusted() {
             return;
         }
@@ -56,7 +56,7 @@ pub(super) async fn serve(
             None => return,
         }
     }
-    let client = Client::new(address, &server.trusted_proxies);
+    let client = Client::new(address, &server.trusted_proxies, &worker.last_address);
     if worker.tls.is_some() {
         return Box::pin(serve_tls(transport, client, worker, current, watch)).await;
     }

@@ -125,6 +125,7 @@ pub(super) fn is_spoofable(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::LastAddress;
     use super::*;
     use crate::config::Origin;
 
@@ -187,7 +188,7 @@ mod tests {
             ("transfer_encoding", "chunked"),
         ]);
         let forwarding = Forwarding::new(&Origin::parse("https://sso.test:8443").unwrap());
-        let client = Client::new("192.0.2.7:1234".parse().ok(), &[]);
+        let client = Client::new("192.0.2.7:1234".parse().ok(), &[], &LastAddress::default());
         let given: [u8; 32] = *b"0af7651916cd43dd8448eb211c80319c";
         let look = Look::at_fields(&headers);
         prepare_request(

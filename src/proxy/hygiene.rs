@@ -125,6 +125,10 @@ fn is_host(host: &[u8]) -> bool {
 
 /// True if the authority of an absolute target is the one that `Host` names.
 fn agrees(authority: &Authority, scheme: Option<&Scheme>, host: &[u8]) -> bool {
+    // As a rule, it is the same text.
+    if authority.as_str().as_bytes() == host {
+        return true;
+    }
     let default_port = if scheme == Some(&Scheme::HTTPS) { 443 } else { 80 };
     let of = |authority: &Authority| {
         (authority.host().to_ascii_lowercase(), authority.port_u16().unwrap_or(default_port))

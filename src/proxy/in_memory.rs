@@ -4,7 +4,7 @@
 //! the real background, so that documents are fetched and tokens re-signed as ever.
 
 use super::StartError;
-use super::client::Client;
+use super::client::{Client, LastAddress};
 use super::connection::serve_http1;
 use super::drain::Drain;
 use super::rest::{Farewell, Restful};
@@ -101,7 +101,7 @@ impl Proxy {
             let served = tokio::task::spawn_local(async move {
                 let address = SocketAddr::from(([192, 0, 2, 1], 1024));
                 let trusted = current.get().config.server.trusted_proxies.clone();
-                let client = Client::new(Some(address), &trusted);
+                let client = Client::new(Some(address), &trusted, &LastAddress::default());
                 let stream = Watched::new(far, Rc::clone(&watch));
                 let stream = Restful::new(stream, Farewell::Silent, &watch);
                 serve_http1(stream, &current, &Rc::new(client), &watch).await;

@@ -1,5 +1,6 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
+use super::client::LastAddress;
 use super::connection;
 use super::connections::Connections;
 use super::deadline::Deadlines;
@@ -54,6 +55,7 @@ pub(super) struct Worker {
     pub(super) spare: Rc<Spare>,
     /// What all workers know of the logins under way.
     pub(super) nonces: Arc<NonceMemory>,
+    pub(super) last_address: LastAddress,
 }
 
 /// What a worker answers by at the moment: another one after each new configuration. What is under way keeps its own.
@@ -108,6 +110,7 @@ impl Worker {
             trace_ids,
             spare: Rc::default(),
             nonces: Arc::clone(&equipment.nonces),
+            last_address: LastAddress::default(),
         }
     }
 }
