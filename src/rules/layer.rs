@@ -75,31 +75,40 @@ pub(super) fn repair<'t, L: Layer>(
     context: L::Context<'_>,
     settings: &Settings,
 ) -> Result<Repaired<'t>, Unrepairable> {
+    let repaired = repair_and_read(table, mark, text, limits, context, settings);
+    repaired.map(|(repaired, _)| repaired)
+}
+
+/// As [`repair`]; where no rule changed the text, with that as it was read on the way.
+pub(super) fn repair_and_read<'t, L: Layer>(
+    table: &[Entry<L>],
+    mark: Option<&'static Rule>,
+    text: &'t str,
+    limits: Limits,
+    context: L::Context<'_>,
+    settings: &Settings,
+) -> Result<(Repaired<'t>, Option<Document<'t>>), Unrepairable> {
     let mut repaired =
         Repaired { text: Cow::Borrowed(text), findings: Vec::new(), steps: Vec::new() };
     if let Some(rule) = mark {
         strip_mark(rule, settings, &mut repaired);
     }
-    let mut next = 0;
+    let mut rest = table.iter();
+    let mut read = None;
     loop {
-        let document = Document::parse(&repaired.text, limits)?;
-        if document.root().kind() != Kind::Object {
-            return Err(Unrepairable::NotAnObject);
-        }
-        let mut changed = None;
-        for entry in table.get(next..).unwrap_or_default() {
-            next += 1;
-            let setting = entry.rule.setting(settings);
-            if setting == Setting::Off {
-                continue;
+        let findings = &mut repaired.findings;
+        let changed = match &repaired.text {
+            Cow::Borrowed(text) => {
+                let document = Document::parse(text, limits)?;
+                let changed = first_change(&mut rest, &document, context, settings, findings)?;
+                read = changed.is_none().then_some(document);
+                changed
             }
-            let (findings, step) = look(entry, setting, &document, context);
-            repaired.findings.extend(findings);
-            if step.is_some() {
-                changed = step;
-                break;
+            Cow::Owned(text) => {
+                let document = Document::parse(text, limits)?;
+                first_change(&mut rest, &document, context, settings, findings)?
             }
-        }
+        };
         let Some((step, result)) = changed else { break };
         repaired.steps.push(step);
         repaired.text = Cow::Owned(result);
@@ -109,7 +118,32 @@ pub(super) fn repair<'t, L: Layer>(
         repaired.steps.clear();
         repaired.text = Cow::Borrowed(text);
     }
-    Ok(repaired)
+    Ok((repaired, read))
+}
+
+/// What the first of the `rest` of a table changes that changes something; notes what all of them find up to there.
+fn first_change<L: Layer>(
+    rest: &mut std::slice::Iter<'_, Entry<L>>,
+    document: &Document<'_>,
+    context: L::Context<'_>,
+    settings: &Settings,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<(Step, String)>, Unrepairable> {
+    if document.root().kind() != Kind::Object {
+        return Err(Unrepairable::NotAnObject);
+    }
+    for entry in rest {
+        let setting = entry.rule.setting(settings);
+        if setting == Setting::Off {
+            continue;
+        }
+        let (found, step) = look(entry, setting, document, context);
+        findings.extend(found);
+        if step.is_some() {
+            return Ok(step);
+        }
+    }
+    Ok(None)
 }
 
 /// What one rule finds in a document, and the text that it makes of it.

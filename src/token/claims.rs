@@ -1,7 +1,7 @@
 //! The claims that decide whether a token may be vouched for (OpenID Connect Core §2, RFC 7519 §4.1).
 
 use super::kind::TokenKind;
-use crate::json::{Document, Kind, Limits, Value};
+use crate::json::{Document, Kind, Value};
 use std::borrow::Cow;
 
 /// The claims of a token that verification looks at.
@@ -24,11 +24,10 @@ pub(super) struct Claims {
 pub(super) struct Malformed;
 
 impl Claims {
-    /// Reads a payload: a strict JSON object with `iss`, and with `aud` and `exp` where the kind of token has
+    /// Of a payload that was read strictly: an object with `iss`, and with `aud` and `exp` where the kind of token has
     /// them, in the types of RFC 7519 §4.1.
-    pub(super) fn read(payload: &[u8], token: TokenKind) -> Result<Self, Malformed> {
-        let document = Document::parse_bytes(payload, Limits::TOKEN).map_err(|_| Malformed)?;
-        let root = document.root();
+    pub(super) fn of(payload: &Document<'_>, token: TokenKind) -> Result<Self, Malformed> {
+        let root = payload.root();
         if root.kind() != Kind::Object || !token.fits(root) {
             return Err(Malformed);
         }

@@ -6,6 +6,7 @@ use super::kind::TokenKind;
 use super::nonces::Nonce;
 use super::response::UpstreamToken;
 use crate::jose::{Alg, ClientSecret, CompactJws, Hash, JwsError, Mac, VerificationKey};
+use crate::json::{Document, Limits};
 use crate::rules::claims::{self, Hashes, Options, Surroundings};
 use crate::rules::{Effect, Finding, Repaired};
 use std::sync::Arc;
@@ -168,7 +169,7 @@ impl Trust {
             None => None,
         };
         if kind != TokenKind::IdToken {
-            let expires = self.check_claims(kind, signer, jws.payload(), now)?;
+            let expires = self.check_claims(kind, signer, &read(jws.payload())?, now)?;
             let claims = inside::replace(jws.payload(), token.inside());
             let new_inside = claims.is_some();
             return Ok(VerifiedToken {
@@ -195,11 +196,15 @@ impl Trust {
         };
         let nonce = beside.nonce.as_ref().map(Nonce::as_str);
         let surroundings = Surroundings { hashes: &hashes, nonce };
-        let mut repaired = claims::repair_beside(payload, &self.claims, surroundings, now)
-            .map_err(|_| Unverified::Claims)?;
+        let (mut repaired, unchanged) =
+            claims::repair_and_read(payload, &self.claims, surroundings, now)
+                .map_err(|_| Unverified::Claims)?;
         findings.extend(repaired.findings.iter().cloned());
         let rehashed = beside.rehash(&mut repaired, signer.hash());
-        let expires = self.check_claims(kind, signer, repaired.text.as_bytes(), now)?;
+        let expires = match unchanged.filter(|_| !repaired.is_changed()) {
+            Some(document) => self.check_claims(kind, signer, &document, now)?,
+            None => self.check_claims(kind, signer, &read(repaired.text.as_bytes())?, now)?,
+        };
         let claims = repaired.is_changed().then(|| repaired.into_owned());
         Ok(VerifiedToken {
             signer,
@@ -287,10 +292,10 @@ impl Trust {
         &self,
         kind: TokenKind,
         signer: Signer<'_>,
-        payload: &[u8],
+        payload: &Document<'_>,
         now: i64,
     ) -> Result<Option<i64>, Unverified> {
-        let claims = Claims::read(payload, kind).map_err(|_| Unverified::Claims)?;
+        let claims = Claims::of(payload, kind).map_err(|_| Unverified::Claims)?;
         if claims.has_carrier {
             return Err(Unverified::Carrier);
         }
@@ -321,6 +326,11 @@ impl Trust {
         // A cast of a float saturates.
         Ok(claims.expires.map(|expires| expires as i64))
     }
+}
+
+/// Reads a payload, which has to be strict JSON.
+fn read(payload: &[u8]) -> Result<Document<'_>, Unverified> {
+    Document::parse_bytes(payload, Limits::TOKEN).map_err(|_| Unverified::Claims)
 }
 
 /// When a token ends. A logout token without `exp` is from before that was required, and is good for the time

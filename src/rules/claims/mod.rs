@@ -140,9 +140,19 @@ pub fn repair_beside<'t>(
     surroundings: Surroundings<'_>,
     now: i64,
 ) -> Result<Repaired<'t>, Unrepairable> {
+    repair_and_read(text, options, surroundings, now).map(|(repaired, _)| repaired)
+}
+
+/// The same; where no rule changed the text, with that as it was read on the way.
+pub fn repair_and_read<'t>(
+    text: &'t str,
+    options: &Options,
+    surroundings: Surroundings<'_>,
+    now: i64,
+) -> Result<(Repaired<'t>, Option<Document<'t>>), Unrepairable> {
     let Surroundings { hashes, nonce } = surroundings;
     let context = Context { options, hashes, nonce, now };
-    layer::repair(&TABLE, None, text, Limits::TOKEN, context, &options.settings)
+    layer::repair_and_read(&TABLE, None, text, Limits::TOKEN, context, &options.settings)
 }
 
 /// What the `typ` of an ID token's header should be instead of `typ`, in the form of
