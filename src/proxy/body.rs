@@ -152,9 +152,7 @@ impl Body {
             moved: Cell::default(),
             waiting: Cell::default(),
         });
-        let from = From::Client(Rc::clone(&upload));
-        let streaming = Streaming { ahead: None, incoming, from, pause: Pause::default() };
-        (Self::Streaming(Box::new(streaming)), Some(upload))
+        (Self::streaming(incoming, From::Client(Rc::clone(&upload))), Some(upload))
     }
 
     /// An upstream's body, with the connection that it comes over.
@@ -163,9 +161,12 @@ impl Body {
             lease.give_back(true);
             return Self::Empty;
         }
-        let from = From::Upstream(lease, trace);
-        let streaming = Streaming { ahead: None, incoming, from, pause: Pause::default() };
-        Self::Streaming(Box::new(streaming))
+        Self::streaming(incoming, From::Upstream(lease, trace))
+    }
+
+    fn streaming(incoming: Incoming, from: From) -> Self {
+        let pause = Pause::default();
+        Self::Streaming(Box::new(Streaming { ahead: None, incoming, from, pause }))
     }
 
     /// Reads the body to its end, if that comes within `limit` bytes. Otherwise what was read stands before

@@ -50,9 +50,8 @@ pub(super) async fn handle(
     let trace = Trace::of(request.headers(), &look, &worker.trace_ids);
     let method = worker.config.server.log_requests.then(|| request.method().clone());
     let mut account = Account { endpoint: Endpoint::Other, deed: None };
-    let ready = Cell::new(started);
-    let upload = upload.as_deref();
-    let way = Way { worker, upload, look: &look, client, trace: &trace, ready: &ready };
+    let (upload, ready) = (upload.as_deref(), Cell::new(started));
+    let way = Way { worker, upload, look: &look, client, trace: &trace, ready };
     let response = way.answer(&mut request, &mut account).await.unwrap_or_else(|refusal| {
         account.deed = Some(refusal.name().into());
         refusal.response(&trace)
@@ -108,7 +107,7 @@ struct Way<'w> {
     client: &'w Rc<Client>,
     trace: &'w Trace,
     /// Since when it could have been sent.
-    ready: &'w Cell<Instant>,
+    ready: Cell<Instant>,
 }
 
 impl Way<'_> {
@@ -118,7 +117,7 @@ impl Way<'_> {
         request: &mut Request<Body>,
         account: &mut Account,
     ) -> Result<Response<Body>, Refusal> {
-        let Self { worker, look, client, .. } = *self;
+        let &Self { worker, look, client, .. } = self;
         let max_head = worker.config.server.limits.header_bytes;
         hygiene::check(request, look, &worker.via_name, max_head)?;
         if let Some(named) = &client.tls_host {
@@ -199,7 +198,7 @@ impl Way<'_> {
         route: Option<&Route>,
         mut reading: Reading<'_>,
     ) -> Result<Response<Body>, Refusal> {
-        let Self { worker, upload, look, client, trace, ready } = *self;
+        let &Self { worker, upload, look, client, trace, .. } = self;
         let count = |place: Option<Place>| {
             place.into_iter().for_each(|place| worker.counters.restored(place));
         };
@@ -215,7 +214,7 @@ impl Way<'_> {
             let body = std::mem::take(request.body_mut());
             let restoring = restore::in_body(request.headers_mut(), body, place, limit);
             let (body, place) = Box::pin(restoring).await;
-            ready.set(Instant::now());
+            self.ready.set(Instant::now());
             count(place);
             match upload {
                 Some(upload) if upload.is_stalled() => return Err(Refusal::ClientStalled),
@@ -234,7 +233,7 @@ impl Way<'_> {
         let forwarding = snapshot.map(|snapshot| &snapshot.forwarding).or(site.forwarding.as_ref());
         // What is read as a whole is no tunnel, and neither is what follows a body.
         let can_upgrade = matches!(reading, Reading::No) && upload.is_none();
-        let started = ready.get();
+        let started = self.ready.get();
         let errand =
             Errand { worker, client, look, trace, forwarding, upload, can_upgrade, started };
         errand.run(request).await

@@ -15,6 +15,7 @@ use crate::upstream::{ConnectError, Connector, Driver, Failure, Sender};
 use http::header::{AUTHORIZATION, HeaderMap, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// The idle connections of one worker.
+/// The way of one worker to the upstream: connections that it has, and how it gets more.
 pub(super) struct Pool {
     connector: Connector,
     idle: Idle,
@@ -269,10 +270,7 @@ impl Pool {
         };
         if let Some(mut kept) = kept {
             asked.set(Some(kept.address));
-            kept.make_ready_for(request);
-            let Connection { sender, driver, .. } = &mut *kept;
-            let sent = sender.try_send_request(driver.as_mut(), std::mem::take(request));
-            match sent.await {
+            match kept.send(std::mem::take(request)).await {
                 Ok(response) => {
                     self.connector.health().answered(kept.address);
                     let lease = lease(kept, is_own, &response);
@@ -290,9 +288,7 @@ impl Pool {
         let mut connection = Box::pin(self.open()).await?;
         let address = connection.address;
         asked.set(Some(address));
-        connection.make_ready_for(request);
-        let Connection { sender, driver, .. } = &mut *connection;
-        match sender.try_send_request(driver.as_mut(), std::mem::take(request)).await {
+        match connection.send(std::mem::take(request)).await {
             Ok(response) => {
                 self.connector.health().answered(address);
                 let lease = lease(connection, false, &response);
@@ -377,11 +373,16 @@ impl Connection {
         Some(Box::new(Self { sender, driver: None, address: self.address, opened: self.opened }))
     }
 
-    /// A body that streams goes on while nobody looks at the response, or while the client takes none of that.
-    fn make_ready_for(&mut self, request: &Request<Body>) {
+    /// Sends `request`; gives it back if it was never written.
+    fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> {
+        // A body that streams goes on while nobody looks at the response, or while the client takes none of that.
         if matches!(request.body(), Body::Streaming(_)) {
             self.run_alone();
         }
+        self.sender.try_send_request(self.driver.as_mut(), request)
     }
 
     /// From now on it moves in a task of its own.

@@ -89,10 +89,8 @@ impl Driver {
             let mut listener = self.bell.listener.lock().unwrap_or_else(PoisonError::into_inner);
             *listener = Some(context.waker().clone());
         }
-        self.expect_ringing();
-        let mut own = Context::from_waker(&self.waker);
-        self.has_ended = self.has_ended || self.connection.as_mut().poll(&mut own).is_ready();
-        let polled = work(&mut own);
+        self.advance();
+        let polled = work(&mut Context::from_waker(&self.waker));
         let rang = self.bell.state.swap(0, Ordering::AcqRel) & RANG != 0;
         if rang && polled.is_pending() {
             context.waker().wake_by_ref();
@@ -124,11 +122,16 @@ impl Driver {
 
     /// True if a connection without a request has come to its end.
     pub fn has_ended(&mut self) -> bool {
+        self.advance();
+        self.bell.state.store(IDLE, Ordering::Release);
+        self.has_ended
+    }
+
+    /// Moves what can be moved; whoever calls says afterwards who is woken from now on.
+    fn advance(&mut self) {
         self.expect_ringing();
         let mut own = Context::from_waker(&self.waker);
         self.has_ended = self.has_ended || self.connection.as_mut().poll(&mut own).is_ready();
-        self.bell.state.store(IDLE, Ordering::Release);
-        self.has_ended
     }
 
     /// The rest of the connection, in a task of its own on this thread.
