@@ -12,6 +12,7 @@ mod connection_http2;
 mod connections;
 mod cors;
 mod deadline;
+mod door;
 mod drain;
 mod endpoint_authorize;
 mod endpoint_discovery;

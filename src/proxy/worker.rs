@@ -4,9 +4,10 @@ use super::client::LastAddress;
 use super::connection;
 use super::connections::Connections;
 use super::deadline::Deadlines;
+use super::door::Door;
 use super::drain::Draining;
 use super::gather::Spare;
-use super::listener::{Accepting, Listener, accept, accept_at_once};
+use super::listener::{Accepting, Listener};
 use super::logout_relay::Relay;
 use super::nonces::NonceMemory;
 use super::pool::Pool;
@@ -24,16 +25,10 @@ use http::HeaderValue;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::warn;
-
-/// Connections that are accepted in one go, before anything else is looked at.
-const BATCH: usize = 64;
-/// Between two words in the log about the limit of connections.
-const FULL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the requests of one worker are handled with.
 pub(super) struct Worker {
@@ -148,18 +143,22 @@ pub(super) fn run(listener: Listener, equipment: Equipment) -> std::io::Result<(
 async fn serve(listener: Accepting, equipment: Equipment) {
     let current = Current::new(Worker::new(&equipment));
     let (mut settings, mut draining) = (equipment.settings.clone(), equipment.draining.clone());
-    let seats = &equipment.seats;
     let watches = Watches::new(current.get().config.server.limits.clone());
     let connections = Connections::new(&equipment.counters);
+    // There is something to look at again.
+    let bell = Notify::new();
     let serve = |transport: Transport, seat: OwnedSemaphorePermit| {
+        if watches.is_empty() || !watches.has_awake() {
+            bell.notify_one();
+        }
         let seated = (seat, connections.open());
         let connection = connection::serve(transport, Rc::clone(&current), watches.add(), seated);
         tokio::task::spawn_local(connection);
     };
+    let door = Door::new(listener, &equipment.seats);
+    let mut admitting =
+        Box::pin(door.admit(serve, || current.get().config.server.limits.connections));
     let (mut tick, mut lull) = (ticking(watches.tick()), ticking(LULL));
-    // Accepted, but more than may be served at a time.
-    let mut waiting = None;
-    let mut told_full: Option<Instant> = None;
     let (mut unready, mut is_unready) = (draining.clone(), false);
     let deadlines = tokio::task::spawn_local(Rc::clone(&current.get().deadlines).run());
     let signing = tokio::task::spawn_local(Rc::clone(&current.get().signing).run());
@@ -179,41 +178,13 @@ async fn serve(listener: Accepting, equipment: Equipment) {
                 tick = ticking(watches.tick());
                 current.set(new);
             }
-            seat = Arc::clone(seats).acquire_owned(), if waiting.is_some() => {
-                if let (Ok(seat), Some(transport)) = (seat, waiting.take()) {
-                    serve(transport, seat);
-                }
-            }
-            accepted = accept(&listener), if waiting.is_none() => {
-                waiting = Some(accepted);
-                for _ in 0..BATCH {
-                    let Some(transport) = waiting.take() else { break };
-                    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
-                        waiting = Some(transport);
-                        break;
-                    };
-                    serve(transport, seat);
-                    waiting = accept_at_once(&listener);
-                }
-                if waiting.is_some()
-                    && seats.available_permits() == 0
-                    && told_full.is_none_or(|told| told.elapsed() >= FULL_INTERVAL)
-                {
-                    told_full = Some(Instant::now());
-                    warn!(
-                        "as many clients are connected as server.limits.connections allows ({}); others wait",
-                        current.get().config.server.limits.connections
-                    );
-                }
-            }
+            () = bell.notified() => {}
+            // Not set up anew for each connection, and neither is what stands before it.
+            () = &mut admitting => {}
         }
     }
-    // Whoever has connected already does not find a closed door.
-    while let Some(transport) = waiting.take().or_else(|| accept_at_once(&listener)) {
-        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { break };
-        serve(transport, seat);
-    }
-    drop(listener);
+    drop(admitting);
+    door.close(serve);
     let server = &current.get().config.server;
     watches.end(server.drain_timeout, server.drain_tunnels.min(server.drain_timeout));
     loop {
