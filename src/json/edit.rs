@@ -108,6 +108,9 @@ impl<'d> Edits<'d> {
 
     /// The splices that these edits mean for `document`, in text order.
     pub fn splices(&self, document: &Document<'_>) -> Vec<Splice> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let mut splices: Vec<Splice> = self
             .replaced
             .iter()

@@ -38,9 +38,9 @@ pub(super) async fn treat(
     if media_type == "text/html" && !begins_an_object(&body) {
         return pass(Response::from_parts(parts, Body::Full(body)), "content_type");
     }
-    let repair = repair_token_response::repair(&snapshot.treatments, asked, body);
-    let body = &repair.body;
-    let parsed = match TokenResponse::parse(body) {
+    let (repair, read) = repair_token_response::repair(&snapshot.treatments, asked, &body);
+    let body = repair.body.as_ref().unwrap_or(&body);
+    let parsed = match read.map_or_else(|| TokenResponse::parse(body), TokenResponse::of) {
         Ok(parsed) => parsed,
         Err(error) => {
             let reason = error.name();

@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::rewrite;
 use super::worker::Worker;
+use crate::json::Document;
 use crate::rules::token_response::{self, Facts, Head};
 use crate::rules::{Finding, Repaired, Settings};
 use crate::token::TokenResponse;
@@ -15,33 +16,37 @@ use std::borrow::Cow;
 
 /// What the rules make of the body of a response of the token endpoint.
 pub(super) struct Repair<'s> {
-    pub(super) body: Bytes,
-    /// It is another one than the provider's.
-    pub(super) is_new: bool,
+    /// Another one than the provider's, where they changed it.
+    pub(super) body: Option<Bytes>,
     findings: Vec<Finding>,
     /// `None` for what is no token response.
     settings: Option<&'s Settings>,
 }
 
-/// Repairs the body of a response of the token endpoint; what is no token response stays.
-pub(super) fn repair<'s>(treatments: &'s Treatments, asked: &Asked, body: Bytes) -> Repair<'s> {
-    let settings = &rules_of(treatments, asked, &body).rules;
+/// Repairs the body of a response of the token endpoint; what is no token response stays. Where a token response stays,
+/// too, the second part is how it was read.
+pub(super) fn repair<'s, 'b>(
+    treatments: &'s Treatments,
+    asked: &Asked,
+    body: &'b Bytes,
+) -> (Repair<'s>, Option<Document<'b>>) {
+    let settings = &rules_of(treatments, asked, body).rules;
     let wanted = token_response::wants_refresh_token(settings);
     let refresh_token = wanted.then(|| asked.refresh_token()).flatten();
     let refresh_token = refresh_token.as_ref().map(|token| token.as_str());
     let facts = Facts { has_proof: asked.has_proof, refresh_token };
-    let text = std::str::from_utf8(&body).ok();
-    let repaired = text.and_then(|text| token_response::repair(text, facts, settings).ok());
+    let text = std::str::from_utf8(body).ok();
+    let repaired =
+        text.and_then(|text| token_response::repair_and_read(text, facts, settings).ok());
+    let settings = Some(settings);
     match repaired {
-        Some(Repaired { text, findings, steps }) if steps.is_empty() => {
-            drop(text);
-            Repair { body, is_new: false, findings, settings: Some(settings) }
+        Some((Repaired { findings, steps, .. }, read)) if steps.is_empty() => {
+            (Repair { body: None, findings, settings }, read)
         }
-        Some(Repaired { text, findings, .. }) if token_response::has_token(&text) => {
-            let body = Bytes::from(text.into_owned());
-            Repair { body, is_new: true, findings, settings: Some(settings) }
+        Some((Repaired { text, findings, .. }, _)) if token_response::has_token(&text) => {
+            (Repair { body: Some(Bytes::from(text.into_owned())), findings, settings }, None)
         }
-        _ => Repair { body, is_new: false, findings: Vec::new(), settings: None },
+        _ => (Repair { body: None, findings: Vec::new(), settings: None }, None),
     }
 }
 
@@ -54,7 +59,7 @@ impl Repair<'_> {
             worker.counters.findings(&self.findings);
             repair_head(worker, settings, parts);
         }
-        if self.is_new {
+        if self.body.is_some() {
             rewrite::forget_old_body(&mut parts.headers);
         }
     }

@@ -5,6 +5,7 @@ use super::kind::TokenKind;
 use super::nonces::Nonce;
 use crate::jose::CompactJws;
 use crate::json::{self, Document, Edits, Kind, Limits, ParseError};
+use memchr::memchr_iter;
 use std::borrow::Cow;
 
 /// A token response of the upstream, parsed. Never to be made from anything that a client sent.
@@ -50,7 +51,11 @@ impl UnreadableResponse {
 impl<'t> TokenResponse<'t> {
     /// Parses the complete body of a token response.
     pub fn parse(body: &'t [u8]) -> Result<Self, UnreadableResponse> {
-        let document = Document::parse_bytes(body, Limits::DOCUMENT)?;
+        Self::of(Document::parse_bytes(body, Limits::DOCUMENT)?)
+    }
+
+    /// The same for a body that was read already.
+    pub fn of(document: Document<'t>) -> Result<Self, UnreadableResponse> {
         if document.root().kind() != Kind::Object {
             return Err(UnreadableResponse::NotAnObject);
         }
@@ -84,7 +89,7 @@ impl<'t> TokenResponse<'t> {
         let token_type = self.document.root().get_str("token_type");
         let bearer = token_type.is_none_or(|name| name.eq_ignore_ascii_case("bearer"));
         self.token("access_token", TokenKind::AccessToken)
-            .filter(|token| bearer && token.text.bytes().filter(|byte| *byte == b'.').count() == 2)
+            .filter(|token| bearer && memchr_iter(b'.', token.text.as_bytes()).count() == 2)
     }
 
     fn token(&self, member: &str, kind: TokenKind) -> Option<UpstreamToken<'_>> {

@@ -60,8 +60,17 @@ pub fn repair<'t>(
     facts: Facts<'_>,
     settings: &Settings,
 ) -> Result<Repaired<'t>, Unrepairable> {
+    repair_and_read(text, facts, settings).map(|(repaired, _)| repaired)
+}
+
+/// The same; where no rule changed the body, with that as it was read on the way.
+pub fn repair_and_read<'t>(
+    text: &'t str,
+    facts: Facts<'_>,
+    settings: &Settings,
+) -> Result<(Repaired<'t>, Option<Document<'t>>), Unrepairable> {
     let mark = Some(&byte_order_mark::RULE);
-    layer::repair(&TABLE, mark, text, Limits::DOCUMENT, facts, settings)
+    layer::repair_and_read(&TABLE, mark, text, Limits::DOCUMENT, facts, settings)
 }
 
 /// True if `text` is a JSON object with an access token or an ID token in it, and not an error or another page.
