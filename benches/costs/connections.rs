@@ -2,7 +2,7 @@
 
 use crate::Cost;
 use crate::counting::{callgrind, calls_but, instructions, strace};
-use crate::requests::{FEW, MANY, Served, WAITS, ask_small, serve};
+use crate::requests::{FEW, MANY, SMALL, Served, WAITS, kidstamp_under, serve};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -16,15 +16,17 @@ const IDLE_BATCHES: u32 = 10;
 
 pub(crate) fn count(upstream: SocketAddr, folder: &TempDir, log: &Path) -> Vec<Cost> {
     let of = |tool: Command, count: &dyn Fn(&Path) -> f64, connections: u32| {
-        serve(tool, upstream, folder, |served| {
-            (0..connections).for_each(|_| ask_small(&mut served.connect()));
+        serve(kidstamp_under(tool), upstream, folder, |served| {
+            (0..connections).for_each(|_| SMALL.ask(&mut served.connect()));
         });
         count(log)
     };
     let each = |many: f64, few: f64| (many - few) / f64::from(MANY - FEW);
     let others = |log: &Path| calls_but(log, &WAITS);
     let mut memory = 0.0;
-    serve(Command::new("env"), upstream, folder, |served| memory = idle_memory(served));
+    serve(kidstamp_under(Command::new("env")), upstream, folder, |served| {
+        memory = idle_memory(served);
+    });
     vec![
         Cost {
             name: "a new connection, with a GET of 1 KiB that passes, user space".to_owned(),
@@ -64,7 +66,7 @@ fn idle_memory(served: &Served) -> f64 {
         for _ in 0..batches {
             for _ in 0..batch {
                 let mut client = served.connect();
-                ask_small(&mut client);
+                SMALL.ask(&mut client);
                 clients.push(client);
             }
             std::thread::sleep(pause);

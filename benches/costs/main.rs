@@ -5,6 +5,9 @@
 //! more than its tolerance, with `-- --update` it commits what it counted to `benches/costs/committed.tsv`. The
 //! counting is valgrind's (callgrind) and strace's; an own runner, since crates for this bring a second binary of just
 //! the right version, and can't count what a running proxy does.
+//!
+//! With `-- --train PROGRAM` it counts nothing, and makes requests of a program that was built to take notes
+//! (`deploy/build-release`).
 
 #![allow(
     clippy::print_stdout,
@@ -24,6 +27,7 @@ mod connections;
 mod core_functions;
 mod counting;
 mod requests;
+mod training;
 
 use committed::Committed;
 
@@ -40,9 +44,10 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|one| one != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [core_functions::CASE, name] => core_functions::run(name),
+        ["--train", program] => training::train(program),
         [] | ["--check"] | ["--update"] => all(arguments.first().map(String::as_str)),
         _ => {
-            eprintln!("usage: cargo bench --bench costs [-- --check|--update]");
+            eprintln!("usage: cargo bench --bench costs [-- --check|--update|--train PROGRAM]");
             std::process::exit(2);
         }
     }

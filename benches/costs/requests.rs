@@ -23,23 +23,34 @@ const TRANSFERS: [&str; 8] =
     ["read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg"];
 pub(crate) const WAITS: [&str; 3] = ["epoll_wait", "epoll_pwait", "epoll_pwait2"];
 
-/// A request, by its line, and the body that it may have.
-struct Asked {
+/// A request that is counted.
+struct Counted {
     what: &'static str,
-    line: &'static str,
-    body: &'static str,
+    asked: Asked<'static>,
     counted: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// A request, by its line, and the body that it may have.
+pub(crate) struct Asked<'a> {
+    pub(crate) line: &'a str,
+    pub(crate) body: &'a str,
 }
 
 const PASSING: [(&str, &[&str]); 2] = [("reads and writes", &TRANSFERS), ("waits", &WAITS)];
 
-const ASKED: [Asked; 3] = [
-    Asked { what: "GET of 1 KiB that passes", line: "GET /small", body: "", counted: &PASSING },
-    Asked { what: "GET of the JWKS", line: "GET /jwks.json", body: "", counted: &PASSING },
-    Asked {
+pub(crate) const SMALL: Asked<'static> = Asked { line: "GET /small", body: "" };
+pub(crate) const JWKS: Asked<'static> = Asked { line: "GET /jwks.json", body: "" };
+pub(crate) const TOKEN: Asked<'static> = Asked {
+    line: "POST /token",
+    body: "grant_type=authorization_code&client_id=rp&code=0123456789abcdef",
+};
+
+const COUNTED: [Counted; 3] = [
+    Counted { what: "GET of 1 KiB that passes", asked: SMALL, counted: &PASSING },
+    Counted { what: "GET of the JWKS", asked: JWKS, counted: &PASSING },
+    Counted {
         what: "POST for a token that is re-signed with ES256",
-        line: "POST /token",
-        body: "grant_type=authorization_code&client_id=rp&code=0123456789abcdef",
+        asked: TOKEN,
         // How often threads have to wake each other depends on which is faster.
         counted: &[],
     },
@@ -51,10 +62,9 @@ pub(crate) fn count() -> Vec<Cost> {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("count");
     let mut costs = Vec::new();
-    for asked in &ASKED {
-        let what = asked.what;
+    for Counted { what, asked, counted } in &COUNTED {
         let of = |requests| {
-            serve(callgrind(&log, None), upstream, &folder, |served| {
+            serve(kidstamp_under(callgrind(&log, None)), upstream, &folder, |served| {
                 keep_asking(served, asked, requests);
             });
             instructions(&log)
@@ -65,9 +75,9 @@ pub(crate) fn count() -> Vec<Cost> {
             count: (of(MANY) - of(FEW)) / f64::from(MANY - FEW),
             tolerance: 0.05,
         });
-        for (kind, names) in asked.counted {
+        for (kind, names) in *counted {
             let of = |requests| {
-                serve(strace(&log), upstream, &folder, |served| {
+                serve(kidstamp_under(strace(&log)), upstream, &folder, |served| {
                     keep_asking(served, asked, requests);
                 });
                 calls(&log, names)
@@ -86,7 +96,7 @@ pub(crate) fn count() -> Vec<Cost> {
 
 /// A kidstamp that serves.
 pub(crate) struct Served {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     pub(crate) process: String,
 }
 
@@ -98,16 +108,21 @@ impl Served {
     }
 }
 
-/// Starts kidstamp under `tool`, uses it as clients do, and ends it.
+/// kidstamp without its request log, run by `tool`.
+pub(crate) fn kidstamp_under(mut tool: Command) -> Command {
+    tool.arg(env!("CARGO_BIN_EXE_kidstamp")).env("KIDSTAMP_LOG_REQUESTS", "false");
+    tool
+}
+
+/// Starts `kidstamp` as a server, uses it as clients do, and ends it.
 pub(crate) fn serve(
-    mut tool: Command,
+    mut kidstamp: Command,
     upstream: SocketAddr,
     folder: &TempDir,
     visit: impl FnOnce(&Served),
 ) {
-    let mut command = tool
-        .arg(env!("CARGO_BIN_EXE_kidstamp"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--log-requests=false"])
+    let mut command = kidstamp
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"])
         .args(["--upstream", &format!("http://{upstream}")])
         .args(["--external-url", "https://idp.test", "--issuer", "https://idp.test"])
         .arg("--keys")
@@ -125,22 +140,17 @@ pub(crate) fn serve(
 }
 
 /// Makes the requests one after the other on one connection.
-fn keep_asking(served: &Served, asked: &Asked, requests: u32) {
+fn keep_asking(served: &Served, asked: &Asked<'_>, requests: u32) {
     let mut client = served.connect();
     for _ in 0..requests {
         asked.ask(&mut client);
     }
 }
 
-/// A GET of 1 KiB that passes.
-pub(crate) fn ask_small(client: &mut BufReader<TcpStream>) {
-    Asked { what: "", line: "GET /small", body: "", counted: &[] }.ask(client);
-}
-
-impl Asked {
+impl Asked<'_> {
     /// Sends the request, and reads the answer.
-    fn ask(&self, client: &mut BufReader<TcpStream>) {
-        let Self { line, body, .. } = self;
+    pub(crate) fn ask<S: Read + Write>(&self, client: &mut BufReader<S>) {
+        let Self { line, body } = self;
         let body = if body.is_empty() {
             "\r\n".to_owned()
         } else {
@@ -161,9 +171,10 @@ fn address(command: &mut Child) -> (SocketAddr, String) {
     let line = log
         .by_ref()
         .map(Result::unwrap)
-        .find(|line| line.contains("listening on http://"))
+        .find(|line| line.contains("listening on http"))
         .expect("kidstamp says where it listens");
-    let (_, rest) = line.split_once("listening on http://").unwrap();
+    let (_, rest) = line.split_once("listening on http").unwrap();
+    let rest = rest.trim_start_matches('s').trim_start_matches("://");
     let end = rest.find(|sign: char| !sign.is_ascii_digit() && !matches!(sign, '.' | ':'));
     let address = rest[..end.unwrap_or(rest.len())].parse().unwrap();
     // What it says from now on must not fill the pipe.
@@ -189,7 +200,7 @@ fn keys(folder: &Path) -> std::path::PathBuf {
 }
 
 /// A provider that answers from a thread a connection, as long as this program runs.
-fn provider() -> SocketAddr {
+pub(crate) fn provider() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let issued = Arc::new(Issued::new());
@@ -231,7 +242,8 @@ impl Issued {
 }
 
 fn answer_all(connection: TcpStream, issued: &Issued) {
-    let small = "x".repeat(1024);
+    let pages = [1 << 10, 64 << 10, 8 << 20].map(|length| "x".repeat(length));
+    let [small, page, file] = &pages;
     let discovery = r#"{"issuer":"https://idp.test","jwks_uri":"https://idp.test/jwks.json","authorization_endpoint":"https://idp.test/authorize","token_endpoint":"https://idp.test/token","response_types_supported":["code"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}"#;
     connection.set_nodelay(true).unwrap();
     let mut connection = BufReader::new(connection);
@@ -243,17 +255,16 @@ fn answer_all(connection: TcpStream, issued: &Issued) {
                 Ok(_) => {}
             }
         }
+        let length = head.lines().find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+        });
+        connection.read_exact(&mut vec![0; length.unwrap_or_default()]).unwrap();
         let (kind, body) = match head.split(' ').nth(1) {
             Some("/.well-known/openid-configuration") => ("application/json", discovery),
             Some("/jwks.json") => ("application/json", issued.jwks.as_str()),
-            Some("/token") => {
-                let length = head.lines().find_map(|line| {
-                    line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
-                });
-                let mut form = vec![0; length.expect("a form")];
-                connection.read_exact(&mut form).unwrap();
-                ("application/json", issued.token_response.as_str())
-            }
+            Some("/token") => ("application/json", issued.token_response.as_str()),
+            Some("/page") => ("text/plain", page.as_str()),
+            Some("/file") => ("text/plain", file.as_str()),
             _ => ("text/plain", small.as_str()),
         };
         let response = format!(

@@ -14,7 +14,7 @@ SMALL, PAGE = (TEXT * 1024)[:1024], (TEXT * 1024)[: 64 * 1024]
 REFERENCE = "nginx"
 # A sample during which others used more than this much of a core is taken again, where there is patience.
 QUIET = 0.2
-ORDER = ["direct", "nginx", "nginx-njs", "nginx-lua", "haproxy", "envoy", "caddy", "hyper-min", "hyper-lean", "kidstamp"]
+ORDER = ["direct", "nginx", "nginx-njs", "nginx-lua", "haproxy", "envoy", "caddy", "hyper-min", "hyper-lean", "kidstamp-plain", "kidstamp"]
 
 
 class Failed(Exception):
