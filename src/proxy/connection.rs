@@ -150,12 +150,15 @@ pub(super) async fn serve_http1<S>(
             Driven::Ended(Err(_)) | Driven::Cut => return,
         };
         let tunnel = client.tunnel.take();
+        if !is_idle && tunnel.is_none() {
+            return;
+        }
         let http1::Parts { io, read_buf, .. } = Pin::into_inner(connection).into_parts();
         stream = io.into_inner();
         if let Some(tunnel) = tunnel {
             return Box::pin(tunnel.run(stream.into_inner(), read_buf, watch)).await;
         }
-        if !is_idle || !stream.rest(read_buf).await {
+        if !stream.rest(read_buf).await {
             return;
         }
         watch.rouse();
