@@ -49,9 +49,12 @@ impl<'t> Document<'t> {
             let key = self.text.get(key).unwrap_or_default();
             return unescape(key, true).is_some_and(|key| key == name);
         }
-        // With its quotes.
-        key.len() == name.len() + 2
-            && self.text.as_bytes().get(key.start + 1..key.end - 1) == Some(name.as_bytes())
+        // With its quotes. Many names are as long as others, few of those begin alike.
+        if key.len() != name.len() + 2 {
+            return false;
+        }
+        let key = self.text.as_bytes().get(key.start + 1..key.end - 1).unwrap_or_default();
+        key.first() == name.as_bytes().first() && key == name.as_bytes()
     }
 
     /// The outermost value.
