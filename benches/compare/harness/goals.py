@@ -4,6 +4,9 @@ import statistics
 
 from .tables import number, summary
 
+# As cargo builds it.
+PLAIN = "kidstamp-plain"
+
 # Work, workload, where the figure stands, goal, and floor below which it is too dear. Ratios are to nginx in the same
 # round; the others are what the unit says.
 GOALS = [
@@ -28,20 +31,24 @@ GOALS = [
 
 
 def goals_table(data):
-    """A row a goal; what was not measured says so."""
-    lines = ["| work | measured | lowest–highest round | goal | floor | |", "| --- | --: | --: | --: | --: | --- |"]
+    """A row a goal; what was not measured says so. A program without a profile stands beside, if there was one."""
+    has_plain = any(one["candidate"] == PLAIN for one in data["samples"])
+    head = ["work", "measured", "lowest–highest round", "goal", "floor", ""] + ["`cargo build --release`"] * has_plain
+    lines = [f"| {' | '.join(head)} |", "| --- | --: | --: | --: | --: | --- |" + " --: |" * has_plain]
     for work, workload, key, goal, floor, unit in GOALS:
         measured, spread = measure(data, workload, key)
+        plain = [number(measure(data, workload, key, PLAIN)[0])] * has_plain
         if measured is None:
-            lines.append(f"| {work} | not measured | | {goal:g} | {floor:g} | |")
-            continue
-        verdict = "goal met" if measured <= goal else "floor met" if measured <= floor else "**not met**"
-        lines.append(f"| {work} | **{number(measured)}** {unit} | {spread} | {goal:g} | {floor:g} | {verdict} |")
+            cells = [work, "not measured", "", f"{goal:g}", f"{floor:g}", "", *plain]
+        else:
+            verdict = "goal met" if measured <= goal else "floor met" if measured <= floor else "**not met**"
+            cells = [work, f"**{number(measured)}** {unit}", spread, f"{goal:g}", f"{floor:g}", verdict, *plain]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def measure(data, workload, key):
-    row = summary(data, workload).get("kidstamp")
+def measure(data, workload, key, candidate="kidstamp"):
+    row = summary(data, workload).get(candidate)
     if row is None:
         return None, ""
     if key == "ratio":
@@ -50,7 +57,7 @@ def measure(data, workload, key):
         low, high = row["cpu_per_100k_spread"]
         return row["cpu_per_100k_ratio"], f"{low:.2f}–{high:.2f}"
     if key == "limit":
-        return limit_ratio(data, row, *ALGORITHMS[workload])
+        return limit_ratio(data, row, candidate, *ALGORITHMS[workload])
     values = [one[key] for one in row["all"]]
     digits = 2 if key.endswith("ratio") else 1
     return statistics.median(values), f"{min(values):.{digits}f}–{max(values):.{digits}f}"
@@ -60,9 +67,9 @@ def measure(data, workload, key):
 ALGORITHMS = {"token": ("rs256_2048_verify", "rs256_2048_sign"), "token-es256": ("es256_verify", "es256_sign")}
 
 
-def limit_ratio(data, row, verify, sign):
+def limit_ratio(data, row, candidate, verify, sign):
     """What a re-signed token costs, by what it must: own pass-through, one verification and one signature."""
-    passing = summary(data, "pass-1k").get("kidstamp")
+    passing = summary(data, "pass-1k").get(candidate)
     if not data["sign_limit"] or passing is None:
         return None, ""
     median = lambda name: statistics.median(one[name]["cpu_us"] for one in data["sign_limit"])
