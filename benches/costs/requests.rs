@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 pub(crate) const FEW: u32 = 200;
-pub(crate) const MANY: u32 = 1200;
+/// So many that what happens once in a run, or not, such as a look at the documents of the provider, hardly counts.
+pub(crate) const MANY: u32 = 3200;
 
 /// Calls that move bytes: two reads and two writes are the least for a request that passes.
 const TRANSFERS: [&str; 8] =
@@ -218,6 +219,9 @@ struct Issued {
     /// A set of an RSA key without `kid`, and of the key that signs tokens.
     jwks: String,
     token_response: String,
+    small: String,
+    page: String,
+    file: String,
 }
 
 impl Issued {
@@ -237,13 +241,12 @@ impl Issued {
         let token_response = format!(
             r#"{{"access_token":"0123456789abcdef","token_type":"Bearer","expires_in":3600,"id_token":"{token}"}}"#
         );
-        Self { jwks, token_response }
+        let [small, page, file] = [1 << 10, 64 << 10, 8 << 20].map(|length| "x".repeat(length));
+        Self { jwks, token_response, small, page, file }
     }
 }
 
 fn answer_all(connection: TcpStream, issued: &Issued) {
-    let pages = [1 << 10, 64 << 10, 8 << 20].map(|length| "x".repeat(length));
-    let [small, page, file] = &pages;
     let discovery = r#"{"issuer":"https://idp.test","jwks_uri":"https://idp.test/jwks.json","authorization_endpoint":"https://idp.test/authorize","token_endpoint":"https://idp.test/token","response_types_supported":["code"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}"#;
     connection.set_nodelay(true).unwrap();
     let mut connection = BufReader::new(connection);
@@ -263,9 +266,9 @@ fn answer_all(connection: TcpStream, issued: &Issued) {
             Some("/.well-known/openid-configuration") => ("application/json", discovery),
             Some("/jwks.json") => ("application/json", issued.jwks.as_str()),
             Some("/token") => ("application/json", issued.token_response.as_str()),
-            Some("/page") => ("text/plain", page.as_str()),
-            Some("/file") => ("text/plain", file.as_str()),
-            _ => ("text/plain", small.as_str()),
+            Some("/page") => ("text/plain", issued.page.as_str()),
+            Some("/file") => ("text/plain", issued.file.as_str()),
+            _ => ("text/plain", issued.small.as_str()),
         };
         let response = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: idp\r\nCache-Control: max-age=300\r\n\r\n{body}",

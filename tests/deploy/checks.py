@@ -172,6 +172,7 @@ def dockerfile_has_all_that_the_build_needs(deploy):
     with tempfile.TemporaryDirectory() as context:
         for source in sources:
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            (Path(context) / source).parent.mkdir(parents=True, exist_ok=True)
             copy(ROOT / source, Path(context) / source)
         run("cargo", "metadata", "--no-deps", "--format-version=1", f"--manifest-path={context}/Cargo.toml")
 
