@@ -174,8 +174,8 @@ fn address(command: &mut Child) -> (SocketAddr, String) {
         .map(Result::unwrap)
         .find(|line| line.contains("listening on http"))
         .expect("kidstamp says where it listens");
-    let (_, rest) = line.split_once("listening on http").unwrap();
-    let rest = rest.trim_start_matches('s').trim_start_matches("://");
+    let (_, url) = line.split_once("listening on ").unwrap();
+    let (_, rest) = url.split_once("://").unwrap();
     let end = rest.find(|sign: char| !sign.is_ascii_digit() && !matches!(sign, '.' | ':'));
     let address = rest[..end.unwrap_or(rest.len())].parse().unwrap();
     // What it says from now on must not fill the pipe.

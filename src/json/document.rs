@@ -50,11 +50,11 @@ impl<'t> Document<'t> {
             return unescape(key, true).is_some_and(|key| key == name);
         }
         // With its quotes. Many names are as long as others, few of those begin alike.
-        if key.len() != name.len() + 2 {
-            return false;
-        }
-        let key = self.text.as_bytes().get(key.start + 1..key.end - 1).unwrap_or_default();
-        key.first() == name.as_bytes().first() && key == name.as_bytes()
+        let (bytes, name) = (self.text.as_bytes(), name.as_bytes());
+        key.len() == name.len() + 2
+            && bytes
+                .get(key.start + 1..key.end - 1)
+                .is_some_and(|key| key.first() == name.first() && key == name)
     }
 
     /// The outermost value.

@@ -90,7 +90,7 @@ def list_all(_arguments):
     print("candidates:")
     for candidate in candidates():
         state = candidate.version if candidate.available else f"not available: {candidate.version}"
-        print(f"  {candidate.name:<12}{state}\n{'':<14}{' '.join(candidate.workloads)}")
+        print(f"  {candidate.name:<16}{state}\n{'':<14}{' '.join(candidate.workloads)}")
     print("workloads:")
     for name, workload in WORKLOADS.items():
         print(f"  {name:<14}{workload.about}")

@@ -38,12 +38,11 @@ def goals_table(data):
     for work, workload, key, goal, floor, unit in GOALS:
         measured, spread = measure(data, workload, key)
         plain = [number(measure(data, workload, key, PLAIN)[0])] * has_plain
-        if measured is None:
-            cells = [work, "not measured", "", f"{goal:g}", f"{floor:g}", "", *plain]
-        else:
+        figure, verdict = "not measured", ""
+        if measured is not None:
+            figure = f"**{number(measured)}** {unit}"
             verdict = "goal met" if measured <= goal else "floor met" if measured <= floor else "**not met**"
-            cells = [work, f"**{number(measured)}** {unit}", spread, f"{goal:g}", f"{floor:g}", verdict, *plain]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join([work, figure, spread, f'{goal:g}', f'{floor:g}', verdict, *plain])} |")
     return lines
 
 
