@@ -10,7 +10,7 @@ use super::rest::{Farewell, Restful};
 use super::stream::Watched;
 use super::tls::{FrontTls, HTTP2};
 use super::transport::Transport;
-use super::watch::{Driven, UnderWay, Watch};
+use super::watch::{Driven, UnderWay, Watch, Watching};
 use super::worker::{Current, Worker};
 use crate::upstream::MAX_PIECE;
 use bytes::Bytes;
@@ -34,7 +34,7 @@ use tracing::debug;
 pub(super) async fn serve(
     mut transport: Transport,
     current: Rc<Current>,
-    watch: Rc<Watch>,
+    watch: Watching,
     _seated: (OwnedSemaphorePermit, Open),
 ) {
     let worker = current.get();
@@ -58,7 +58,7 @@ pub(super) async fn serve(
     }
     let client = Client::new(address, &server.trusted_proxies, &worker.last_address);
     if worker.tls.is_some() {
-        return Box::pin(serve_tls(transport, client, worker, current, watch)).await;
+        return Box::pin(serve_tls(transport, client, worker, current, Rc::clone(&watch))).await;
     }
     drop(worker);
     let stream = Watched::new(transport, Rc::clone(&watch));

@@ -43,6 +43,7 @@ mod repair_userinfo;
 mod rest;
 mod restore;
 mod rewrite;
+mod roll;
 mod server;
 mod settings;
 mod signing;

@@ -136,7 +136,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Restful<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::watch::{Driven, LULL, Watches};
+    use super::super::watch::{Driven, LULL, Watches, Watching};
     use super::*;
     use crate::config::{self, Limits, Override, Overrides};
     use http::{Request, Response};
@@ -188,7 +188,7 @@ mod tests {
     struct Served {
         client: DuplexStream,
         watches: Watches,
-        watch: Rc<Watch>,
+        watch: Watching,
         rests: Rc<Cell<usize>>,
         task: tokio::task::JoinHandle<()>,
     }

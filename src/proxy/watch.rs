@@ -4,10 +4,12 @@
 //! fire. So a connection only notes what happens to it, in cells that cost next to nothing, and the worker looks
 //! at all of them once in a while; a deadline is met within a tick.
 
+use super::roll::{Place, Roll};
 use crate::config::Limits;
 use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -73,8 +75,8 @@ pub(super) struct Watch {
     unread: Cell<bool>,
     requests: Cell<usize>,
     rest: Cell<Rest>,
-    /// It is in the list of those that are awake.
-    is_listed: Cell<bool>,
+    place_among_all: Place,
+    place_among_the_awake: Place,
     ending: Cell<Option<Ending>>,
     /// When it was told to end.
     told: Cell<Duration>,
@@ -106,6 +108,9 @@ pub(super) enum Driven<T> {
 /// A request under way on a connection, until this is dropped.
 pub(super) struct UnderWay(Rc<Watch>);
 
+/// A connection that the worker looks at, until this is dropped.
+pub(super) struct Watching(Rc<Watch>);
+
 /// What all connections of a worker share.
 struct Common {
     /// A worker's time, as of the last look: reading it costs nothing.
@@ -113,15 +118,14 @@ struct Common {
     now: Cell<Duration>,
     /// Each connection's next request is to be its last.
     is_late: Cell<bool>,
+    all: Roll<Watch>,
     /// Connections that may soon have nothing to do. Those that are missing here are found by the look at all.
-    awake: RefCell<Vec<Weak<Watch>>>,
+    awake: Roll<Watch>,
 }
 
 /// All connections of a worker.
 pub(super) struct Watches {
     common: Rc<Common>,
-    /// What has ended goes out at the next look.
-    watches: RefCell<Vec<Weak<Watch>>>,
     limits: RefCell<Limits>,
     /// When the worker is to end whatever goes on then.
     deadline: Cell<Option<Duration>>,
@@ -135,11 +139,11 @@ impl Watches {
             start: Instant::now(),
             now: Cell::default(),
             is_late: Cell::default(),
-            awake: RefCell::default(),
+            all: Roll::new(|watch| &watch.place_among_all),
+            awake: Roll::new(|watch| &watch.place_among_the_awake),
         });
         Self {
             common,
-            watches: RefCell::default(),
             limits: RefCell::new(limits),
             deadline: Cell::default(),
             tunnel_deadline: Cell::default(),
@@ -152,7 +156,7 @@ impl Watches {
     }
 
     /// A new connection.
-    pub(super) fn add(&self) -> Rc<Watch> {
+    pub(super) fn add(&self) -> Watching {
         let now = self.common.advance();
         let watch = Rc::new(Watch {
             common: Rc::clone(&self.common),
@@ -169,36 +173,34 @@ impl Watches {
             unread: Cell::default(),
             requests: Cell::default(),
             rest: Cell::default(),
-            is_listed: Cell::default(),
+            place_among_all: Place::default(),
+            place_among_the_awake: Place::default(),
             ending: Cell::default(),
             told: Cell::default(),
             waker: Cell::default(),
         });
-        self.watches.borrow_mut().push(Rc::downgrade(&watch));
+        self.common.all.join(&watch);
         watch.rouse();
-        watch
+        Watching(watch)
     }
 
     /// True if there are connections to look at.
     pub(super) fn is_empty(&self) -> bool {
-        self.watches.borrow().is_empty()
+        self.common.all.is_empty()
     }
 
     /// True if there are connections that may soon have nothing to do.
     pub(super) fn has_awake(&self) -> bool {
-        !self.common.awake.borrow().is_empty()
+        !self.common.awake.is_empty()
     }
 
     /// Looks at the connections that were used lately, and tells those to rest that are no longer.
     pub(super) fn lull(&self) {
         let now = self.common.advance();
-        self.common.awake.borrow_mut().retain(|watch| {
-            let Some(watch) = watch.upgrade() else { return false };
+        self.common.awake.retain(|watch| {
             watch.tell_to_rest(now);
             let is_new = now.saturating_sub(watch.stage_since.get()) < LONGEST_TICK;
-            let stays = is_new && watch.rest.get() != Rest::Yes;
-            watch.is_listed.set(stays);
-            stays
+            is_new && watch.rest.get() != Rest::Yes
         });
     }
 
@@ -218,8 +220,7 @@ impl Watches {
         let is_past = |deadline: Option<Duration>| deadline.is_some_and(|deadline| now >= deadline);
         let is_over = is_past(self.deadline.get());
         let tunnels_are_over = is_past(self.tunnel_deadline.get());
-        self.watches.borrow_mut().retain(|watch| {
-            let Some(watch) = watch.upgrade() else { return false };
+        self.common.all.retain(|watch| {
             let is_over = is_over || (tunnels_are_over && watch.stage.get() == Stage::Tunnel);
             let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &limits) };
             match ending {
@@ -241,9 +242,10 @@ impl Watches {
         let now = self.common.advance();
         self.deadline.set(Some(now + grace));
         self.tunnel_deadline.set(Some(now + tunnel_grace));
-        for watch in self.watches.borrow().iter().filter_map(Weak::upgrade) {
+        self.common.all.retain(|watch| {
             watch.end(Ending::AfterNext);
-        }
+            true
+        });
     }
 }
 
@@ -329,9 +331,7 @@ impl Watch {
     /// The connection is to be ready for requests, as a new one is.
     pub(super) fn rouse(self: &Rc<Self>) {
         self.rest.set(Rest::No);
-        if !self.is_listed.replace(true) {
-            self.common.awake.borrow_mut().push(Rc::downgrade(self));
-        }
+        self.common.awake.join(self);
     }
 
     fn wake(&self) {
@@ -470,6 +470,21 @@ impl Watch {
         }
         let idle = now.saturating_sub(self.stage_since.get());
         (idle >= limits.tunnel_idle).then_some(Ending::Now)
+    }
+}
+
+impl Deref for Watching {
+    type Target = Rc<Watch>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.common.all.leave(self);
+        self.common.awake.leave(self);
     }
 }
 

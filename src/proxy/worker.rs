@@ -22,7 +22,7 @@ use crate::config::ValidConfig;
 use crate::jose;
 use crate::upstream::Refresher;
 use http::HeaderValue;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,10 +145,10 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     let (mut settings, mut draining) = (equipment.settings.clone(), equipment.draining.clone());
     let watches = Watches::new(current.get().config.server.limits.clone());
     let connections = Connections::new(&equipment.counters);
-    // There is something to look at again.
-    let bell = Notify::new();
+    // There is something to look at again, and nobody does.
+    let (bell, is_looked_at) = (Notify::new(), Cell::new(false));
     let serve = |transport: Transport, seat: OwnedSemaphorePermit| {
-        if watches.is_empty() || !watches.has_awake() {
+        if !is_looked_at.replace(true) {
             bell.notify_one();
         }
         let seated = (seat, connections.open());
@@ -163,6 +163,7 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     let deadlines = tokio::task::spawn_local(Rc::clone(&current.get().deadlines).run());
     let signing = tokio::task::spawn_local(Rc::clone(&current.get().signing).run());
     loop {
+        is_looked_at.set(watches.has_awake());
         tokio::select! {
             biased;
             _ = tick.tick(), if !watches.is_empty() => watches.look(),
