@@ -5,7 +5,6 @@
 //! locks. This room does I/O and knows no JOSE: it asks [`crate::token`] and [`crate::upstream`].
 
 mod asked;
-mod attendants;
 mod body;
 mod client;
 mod connection;

@@ -1,6 +1,5 @@
 //! A worker: one thread, one event loop, its own listener and its own upstream connections.
 
-use super::attendants::Attendants;
 use super::client::LastAddress;
 use super::connection;
 use super::connections::Connections;
@@ -146,19 +145,15 @@ async fn serve(listener: Accepting, equipment: Equipment) {
     let (mut settings, mut draining) = (equipment.settings.clone(), equipment.draining.clone());
     let watches = Watches::new(current.get().config.server.limits.clone());
     let connections = Connections::new(&equipment.counters);
-    let attendants = {
-        let current = Rc::clone(&current);
-        Attendants::new(async move |(transport, watch, seated)| {
-            connection::serve(transport, Rc::clone(&current), watch, seated).await;
-        })
-    };
     // There is something to look at again, and nobody does.
     let (bell, is_looked_at) = (Notify::new(), Cell::new(false));
     let serve = |transport: Transport, seat: OwnedSemaphorePermit| {
         if !is_looked_at.replace(true) {
             bell.notify_one();
         }
-        attendants.take((transport, watches.add(), (seat, connections.open())));
+        let seated = (seat, connections.open());
+        let connection = connection::serve(transport, Rc::clone(&current), watches.add(), seated);
+        tokio::task::spawn_local(connection);
     };
     let door = Door::new(listener, &equipment.seats);
     let mut admitting =
