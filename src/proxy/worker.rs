@@ -153,7 +153,8 @@ async fn serve(listener: Accepting, equipment: Equipment) {
         }
         let seated = (seat, connections.open());
         let connection = connection::serve(transport, Rc::clone(&current), watches.add(), seated);
-        tokio::task::spawn_local(connection);
+        // In a box, since the runtime would move it four times, and it is long.
+        tokio::task::spawn_local(Box::pin(connection));
     };
     let door = Door::new(listener, &equipment.seats);
     let mut admitting =
