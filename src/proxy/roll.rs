@@ -41,6 +41,11 @@ impl<T> Roll<T> {
         }
     }
 
+    /// Shows each to `look`. Nobody may join or leave meanwhile.
+    pub(super) fn each(&self, mut look: impl FnMut(&T)) {
+        self.members.borrow().iter().for_each(|member| look(member));
+    }
+
     /// Goes through the list, and lets those go that need not stay. Nobody may join or leave meanwhile.
     pub(super) fn retain(&self, mut stays: impl FnMut(&T) -> bool) {
         let mut members = self.members.borrow_mut();
@@ -86,10 +91,7 @@ mod tests {
 
     fn names(roll: &Roll<Member>) -> BTreeSet<usize> {
         let mut names = Vec::new();
-        roll.retain(|member| {
-            names.push(member.name);
-            true
-        });
+        roll.each(|member| names.push(member.name));
         let all = names.iter().copied().collect::<BTreeSet<_>>();
         assert_eq!(all.len(), names.len(), "each once");
         all

@@ -220,14 +220,13 @@ impl Watches {
         let is_past = |deadline: Option<Duration>| deadline.is_some_and(|deadline| now >= deadline);
         let is_over = is_past(self.deadline.get());
         let tunnels_are_over = is_past(self.tunnel_deadline.get());
-        self.common.all.retain(|watch| {
+        self.common.all.each(|watch| {
             let is_over = is_over || (tunnels_are_over && watch.stage.get() == Stage::Tunnel);
             let ending = if is_over { Some(Ending::Now) } else { watch.judge(now, &limits) };
             match ending {
                 Some(ending) => watch.end(ending),
                 None => watch.tell_to_rest(now),
             }
-            true
         });
     }
 
@@ -242,10 +241,7 @@ impl Watches {
         let now = self.common.advance();
         self.deadline.set(Some(now + grace));
         self.tunnel_deadline.set(Some(now + tunnel_grace));
-        self.common.all.retain(|watch| {
-            watch.end(Ending::AfterNext);
-            true
-        });
+        self.common.all.each(|watch| watch.end(Ending::AfterNext));
     }
 }
 
