@@ -12,7 +12,6 @@ use super::tls::{FrontTls, HTTP2};
 use super::transport::Transport;
 use super::watch::{Driven, UnderWay, Watch, Watching};
 use super::worker::{Current, Worker};
-use crate::upstream::MAX_PIECE;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
@@ -29,6 +28,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
+
+/// The longest piece that the body of a request is read in; hyper begins with 8 KiB and comes to this where as much is
+/// there. Sockets hold more than a mebibyte of a large upload, and the fewer the pieces, the less it costs. About as
+/// much of a response may wait for a client that is slow.
+const MAX_REQUEST_PIECE: usize = 1 << 20;
 
 /// Serves the connection to its end, for as long as which it has its seat.
 pub(super) async fn serve(
@@ -125,7 +129,7 @@ pub(super) async fn serve_http1<S>(
                 // Who takes too long is found by the watch.
                 .header_read_timeout(None)
                 .max_header_size(max_head)
-                .max_buf_size(MAX_PIECE.max(max_head))
+                .max_buf_size(MAX_REQUEST_PIECE.max(max_head))
                 .preserve_header_case(server.preserve_header_case);
         }
         let service = service_fn(|request: Request<Incoming>| {

@@ -46,9 +46,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The longest head of a response, where nothing else is said; no less than hyper needs.
 const MAX_HEAD: usize = 32 << 10;
-/// The longest piece that a body is read in, from either side; hyper begins with 8 KiB and comes to this where as much
-/// is there. The fewer the pieces, the less a large body costs, and this is about what sockets hold.
-pub const MAX_PIECE: usize = 400 << 10;
+/// The longest piece that the body of a response is read in; hyper begins with 8 KiB and comes to this where as much is
+/// there. Longer ones make a download no cheaper, and for each client that is slower than the provider one is kept.
+const MAX_RESPONSE_PIECE: usize = 256 << 10;
 /// No key set and no metadata repeats itself as often.
 const MAX_RATIO: usize = 100;
 
@@ -320,7 +320,7 @@ impl Connector {
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(self.preserves_header_case)
             .max_header_size(self.max_head)
-            .max_buf_size(MAX_PIECE.max(self.max_head))
+            .max_buf_size(MAX_RESPONSE_PIECE.max(self.max_head))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(http)?;

@@ -26,7 +26,7 @@ mod treatment;
 pub use coding::{Bounds, CodingError, check_coding, decode};
 #[cfg(feature = "in-memory")]
 pub use connect::InMemory;
-pub use connect::{ConnectError, Connector, MAX_PIECE};
+pub use connect::{ConnectError, Connector};
 pub(crate) use discovery::{Signs, Surroundings};
 pub use driver::Driver;
 pub use fetch::{FetchError, Fetched, Forwarding, fetch};
