@@ -1,6 +1,6 @@
 //! A parsed text: values that know where they stand in it.
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Sketch};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -41,20 +41,22 @@ impl<'t> Document<'t> {
         self.text
     }
 
-    /// True if `member` is called `name`.
-    fn has_key(&self, member: &Node, name: &str) -> bool {
-        let Some((start, end)) = member.key else { return false };
-        let key = start as usize..end as usize;
-        if member.key_is_escaped {
-            let key = self.text.get(key).unwrap_or_default();
-            return unescape(key, true).is_some_and(|key| key == name);
+    /// True if `member` is called `name`, of which `sketch` is.
+    fn has_key(&self, member: &Node, name: &str, sketch: Sketch) -> bool {
+        let key = || {
+            let (start, end) = member.key?;
+            self.text.get(start as usize..end as usize)
+        };
+        if member.sketch == sketch {
+            // With its quotes.
+            key().is_some_and(|key| {
+                key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name)
+            })
+        } else if member.sketch == Sketch::ESCAPED {
+            key().and_then(|key| unescape(key, true)).is_some_and(|key| key == name)
+        } else {
+            false
         }
-        // With its quotes. Many names are as long as others, few of those begin alike.
-        let (bytes, name) = (self.text.as_bytes(), name.as_bytes());
-        key.len() == name.len() + 2
-            && bytes
-                .get(key.start + 1..key.end - 1)
-                .is_some_and(|key| key.first() == name.first() && key == name)
     }
 
     /// The outermost value.
@@ -81,7 +83,7 @@ const NOTHING: Node = Node {
     start: 0,
     end: 0,
     key: None,
-    key_is_escaped: false,
+    sketch: Sketch::NONE,
     is_escaped: false,
     after: 0,
 };
@@ -123,7 +125,7 @@ impl<'d> Value<'d> {
     /// The member's name, unescaped; empty outside objects.
     pub fn name(&self) -> Cow<'d, str> {
         let raw = self.raw_name().unwrap_or_default();
-        unescape(raw, self.node().key_is_escaped).unwrap_or_default()
+        unescape(raw, self.node().sketch == Sketch::ESCAPED).unwrap_or_default()
     }
 
     /// The member's name as it stands, with its quotes; `None` outside objects.
@@ -162,6 +164,7 @@ impl<'d> Value<'d> {
     /// The member called `name`; the first where the object holds the name twice.
     pub fn get(&self, name: &str) -> Option<Self> {
         // By hand, since the rules ask for each name that they know in each document, and hardly any is there.
+        let sketch = Sketch::of(name.as_bytes());
         let Self { document, index } = *self;
         let object = document.nodes.get(index as usize)?;
         if object.kind != Kind::Object {
@@ -170,7 +173,7 @@ impl<'d> Value<'d> {
         let mut index = index + 1;
         while index < object.after {
             let member = document.nodes.get(index as usize)?;
-            if document.has_key(member, name) {
+            if document.has_key(member, name, sketch) {
                 return Some(Self { document, index });
             }
             index = member.after;
@@ -269,6 +272,20 @@ mod tests {
             assert_eq!(root.get(name).map(|member| member.raw()), Some(value), "{name}");
         }
         for name in ["a", "a\\u0062", "\\\\n", "ab\\u0063", "n", "\"\"", "\\u00e9"] {
+            assert!(root.get(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_at_first_sight_are_told_apart() {
+        let (short, long) = ("a".repeat(4), "a".repeat(4 + (1 << 16)));
+        let text = format!(r#"{{"iat":1,"i\u0062t":2,"{long}":3,"a\u0061aa":4}}"#);
+        let document = Document::parse(&text, Limits { values: 10, ..Limits::DOCUMENT }).unwrap();
+        let root = document.root();
+        for (name, value) in [("iat", "1"), ("ibt", "2"), (&*long, "3"), (&*short, "4")] {
+            assert_eq!(root.get(name).map(|member| member.raw()), Some(value));
+        }
+        for name in ["ict", "a", "aaba", "it", "\u{fffd}"] {
             assert!(root.get(name).is_none(), "{name}");
         }
     }

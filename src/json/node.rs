@@ -24,9 +24,29 @@ pub(super) struct Node {
     pub(super) start: u32,
     pub(super) end: u32,
     pub(super) key: Option<(u32, u32)>,
-    /// The name has an escape in it.
-    pub(super) key_is_escaped: bool,
+    /// Of the name.
+    pub(super) sketch: Sketch,
     /// The value is a string that has one.
     pub(super) is_escaped: bool,
     pub(super) after: u32,
+}
+
+/// What two names have in common that are the same, in one comparison: the rules ask each object for each name that they
+/// know, and hardly any is there. The first octet, the last one, and the lower half of the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sketch(u32);
+
+impl Sketch {
+    /// The name has an escape in it, and must be read. No name in UTF-8 has this octet at its ends.
+    pub(super) const ESCAPED: Self = Self(u32::MAX);
+
+    /// There is no name, or an empty one.
+    pub(super) const NONE: Self = Self(0);
+
+    /// That of a name as it is, without quotes.
+    pub(super) fn of(name: &[u8]) -> Self {
+        let (first, last) = (name.first().copied(), name.last().copied());
+        let [low, high, ..] = name.len().to_le_bytes();
+        Self(u32::from_le_bytes([first.unwrap_or_default(), last.unwrap_or_default(), low, high]))
+    }
 }

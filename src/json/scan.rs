@@ -3,7 +3,7 @@
 //! It accepts RFC 8259 texts only, in UTF-8 without a byte order mark, with every escape valid, and
 //! refuses what goes beyond the caller's limits before any memory is spent on it.
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Sketch};
 use memchr::memchr2;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -148,11 +148,11 @@ impl<'t> Names<'t> {
     }
 }
 
-/// The name of a member: where it stands with its quotes, and whether it has an escape in it.
+/// The name of a member: where it stands with its quotes, and what tells it from others.
 #[derive(Clone, Copy)]
 struct Name {
     span: (u32, u32),
-    escaped: bool,
+    sketch: Sketch,
 }
 
 /// What the grammar allows at this point.
@@ -221,6 +221,7 @@ impl<'t> Scanner<'t> {
         let raw = self.text.get(start..self.at).unwrap_or_default();
         let name =
             unescape(raw, escaped).ok_or(ParseError { problem: Problem::String, offset: start })?;
+        let sketch = if escaped { Sketch::ESCAPED } else { Sketch::of(name.as_bytes()) };
         let limit = self.limits.members;
         if let Some(open) = self.open.last_mut() {
             if open.names.count() >= limit {
@@ -230,14 +231,14 @@ impl<'t> Scanner<'t> {
                 self.duplicates.push((open.node, start));
             }
         }
-        let span = Name { span: (start as u32, self.at as u32), escaped };
+        let name = Name { span: (start as u32, self.at as u32), sketch };
         self.skip_blanks();
         match self.peek() {
             Some(b':') => self.at += 1,
             Some(_) => return Err(self.error(Problem::Unexpected)),
             None => return Err(self.error(Problem::Truncated)),
         }
-        Ok(span)
+        Ok(name)
     }
 
     fn value(&mut self, first: u8, key: Option<Name>) -> Result<Expect, ParseError> {
@@ -273,7 +274,7 @@ impl<'t> Scanner<'t> {
             start: start as u32,
             end: self.at as u32,
             key: name.map(|name| name.span),
-            key_is_escaped: name.is_some_and(|name| name.escaped),
+            sketch: name.map_or(Sketch::NONE, |name| name.sketch),
             is_escaped,
             after: self.nodes.len() as u32 + 1,
         });
