@@ -41,24 +41,6 @@ impl<'t> Document<'t> {
         self.text
     }
 
-    /// True if `member` is called `name`, of which `sketch` is.
-    fn has_key(&self, member: &Node, name: &str, sketch: Sketch) -> bool {
-        let key = || {
-            let (start, end) = member.key?;
-            self.text.get(start as usize..end as usize)
-        };
-        if member.sketch == sketch {
-            // With its quotes.
-            key().is_some_and(|key| {
-                key.len() == name.len() + 2 && key.get(1..=name.len()) == Some(name)
-            })
-        } else if member.sketch == Sketch::ESCAPED {
-            key().and_then(|key| unescape(key, true)).is_some_and(|key| key == name)
-        } else {
-            false
-        }
-    }
-
     /// The outermost value.
     pub fn root(&self) -> Value<'_> {
         Value { document: self, index: 0 }
@@ -173,8 +155,9 @@ impl<'d> Value<'d> {
         let mut index = index + 1;
         while index < object.after {
             let member = document.nodes.get(index as usize)?;
-            if document.has_key(member, name, sketch) {
-                return Some(Self { document, index });
+            let value = Self { document, index };
+            if member.sketch.may_be(sketch) && value.name() == name {
+                return Some(value);
             }
             index = member.after;
         }

@@ -26,7 +26,7 @@ pub(super) struct Node {
     pub(super) key: Option<(u32, u32)>,
     /// Of the name.
     pub(super) sketch: Sketch,
-    /// The value is a string that has one.
+    /// The value is a string with an escape in it.
     pub(super) is_escaped: bool,
     pub(super) after: u32,
 }
@@ -48,5 +48,10 @@ impl Sketch {
         let (first, last) = (name.first().copied(), name.last().copied());
         let [low, high, ..] = name.len().to_le_bytes();
         Self(u32::from_le_bytes([first.unwrap_or_default(), last.unwrap_or_default(), low, high]))
+    }
+
+    /// False where this name can't be one that has no escape and `other` for its sketch.
+    pub(super) fn may_be(self, other: Self) -> bool {
+        self == other || self == Self::ESCAPED
     }
 }
