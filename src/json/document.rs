@@ -1,7 +1,7 @@
 //! A parsed text: values that know where they stand in it.
 
-use super::node::{Kind, Node, Sketch};
-use super::scan::{Limits, ParseError, Problem, Scanned, scan, unescape};
+use super::node::{Kind, NameMask, Node, Sketch, find, members, unescape};
+use super::scan::{Limits, ParseError, Problem, Scanned, scan};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -68,6 +68,7 @@ const NOTHING: Node = Node {
     sketch: Sketch::NONE,
     is_escaped: false,
     after: 0,
+    names: NameMask::NONE,
 };
 
 impl<'d> Value<'d> {
@@ -106,8 +107,7 @@ impl<'d> Value<'d> {
 
     /// The member's name, unescaped; empty outside objects.
     pub fn name(&self) -> Cow<'d, str> {
-        let raw = self.raw_name().unwrap_or_default();
-        unescape(raw, self.node().sketch == Sketch::ESCAPED).unwrap_or_default()
+        self.node().name(self.document.text)
     }
 
     /// The member's name as it stands, with its quotes; `None` outside objects.
@@ -145,23 +145,16 @@ impl<'d> Value<'d> {
 
     /// The member called `name`; the first where the object holds the name twice.
     pub fn get(&self, name: &str) -> Option<Self> {
-        // By hand, since the rules ask for each name that they know in each document, and hardly any is there.
-        let sketch = Sketch::of(name.as_bytes());
         let Self { document, index } = *self;
+        let sketch = Sketch::of(name.as_bytes());
         let object = document.nodes.get(index as usize)?;
-        if object.kind != Kind::Object {
+        // The rules ask for each name that they know in each document, and hardly any is there.
+        if !object.names.may_hold(NameMask::of(sketch)) {
             return None;
         }
-        let mut index = index + 1;
-        while index < object.after {
-            let member = document.nodes.get(index as usize)?;
-            let value = Self { document, index };
-            if member.sketch.may_be(sketch) && value.name() == name {
-                return Some(value);
-            }
-            index = member.after;
-        }
-        None
+        let members = members(&document.nodes, index, object.after);
+        let index = find(document.text, members, sketch, name)?;
+        Some(Self { document, index })
     }
 
     /// The string member called `name`.

@@ -1,5 +1,7 @@
 //! What a scan leaves of a text: a flat list of nodes that point into it.
 
+use std::borrow::Cow;
+
 /// The six kinds of JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -29,6 +31,43 @@ pub(super) struct Node {
     /// The value is a string with an escape in it.
     pub(super) is_escaped: bool,
     pub(super) after: u32,
+    /// Of the members, where this is an object.
+    pub(super) names: NameMask,
+}
+
+impl Node {
+    /// The name of a member of `text`, unescaped; empty outside objects.
+    pub(super) fn name<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let raw = self.key.and_then(|(start, end)| text.get(start as usize..end as usize));
+        unescape(raw.unwrap_or_default(), self.sketch == Sketch::ESCAPED).unwrap_or_default()
+    }
+}
+
+/// The nodes inside a container, with their places: of those from its own on, and before `end`.
+pub(super) fn members(
+    nodes: &[Node],
+    container: u32,
+    end: u32,
+) -> impl Iterator<Item = (u32, &Node)> {
+    let mut next = container + 1;
+    std::iter::from_fn(move || {
+        let index = (next < end).then_some(next)?;
+        let node = nodes.get(index as usize)?;
+        next = node.after;
+        Some((index, node))
+    })
+}
+
+/// The first of some members of `text` that has this `name`.
+pub(super) fn find<'n>(
+    text: &str,
+    mut members: impl Iterator<Item = (u32, &'n Node)>,
+    sketch: Sketch,
+    name: &str,
+) -> Option<u32> {
+    let found =
+        members.find(|(_, member)| member.sketch.may_be(sketch) && member.name(text) == name);
+    found.map(|(index, _)| index)
 }
 
 /// What two names have in common that are the same, in one comparison: the rules ask each object for each name that they
@@ -53,5 +92,39 @@ impl Sketch {
     /// False where this name can't be one that has no escape and `other` for its sketch.
     pub(super) fn may_be(self, other: Self) -> bool {
         self == other || self == Self::ESCAPED
+    }
+}
+
+/// A bit for each name that an object holds, some of them shared: it tells of most names that they are not there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NameMask(u64);
+
+impl NameMask {
+    /// There are none.
+    pub(super) const NONE: Self = Self(0);
+
+    /// That of one name, by its sketch as it is without escapes.
+    pub(super) fn of(name: Sketch) -> Self {
+        // By the upper bits of a product with 2^32 divided by the golden ratio, which all bits of the sketch have a part in.
+        Self(1 << (name.0.wrapping_mul(0x9e37_79b9) >> 26))
+    }
+
+    /// Adds the names of `other`.
+    pub(super) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// False where none of the names of `other` can be here.
+    pub(super) fn may_hold(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// The content of a JSON string given with its quotes; `None` if an escape is not valid.
+pub(super) fn unescape(raw: &str, escaped: bool) -> Option<Cow<'_, str>> {
+    if escaped {
+        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
+    } else {
+        raw.get(1..raw.len().checked_sub(1)?).map(Cow::Borrowed)
     }
 }

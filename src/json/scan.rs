@@ -3,7 +3,7 @@
 //! It accepts RFC 8259 texts only, in UTF-8 without a byte order mark, with every escape valid, and
 //! refuses what goes beyond the caller's limits before any memory is spent on it.
 
-use super::node::{Kind, Node, Sketch};
+use super::node::{Kind, NameMask, Node, Sketch, find, members, unescape};
 use memchr::memchr2;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -92,8 +92,8 @@ pub(super) fn scan(text: &str, limits: Limits) -> Result<Scanned, ParseError> {
         bytes: text.as_bytes(),
         at: 0,
         limits,
-        // As many as there may be of a usual length, unless the text is long.
-        nodes: Vec::with_capacity((text.len() / 16).clamp(4, 64)),
+        // As many as there are in most texts: it grows where that is too few.
+        nodes: Vec::with_capacity((text.len() / 32).clamp(4, 24)),
         open: Vec::with_capacity(4),
         duplicates: Vec::new(),
     }
@@ -117,35 +117,16 @@ struct Open<'t> {
     names: Names<'t>,
 }
 
-/// The member names of an open object: a list while it is short, a set beyond.
-#[derive(Default)]
+/// The member names of an open object: where there are few, they are looked up among its nodes; in a set beyond.
 struct Names<'t> {
-    few: Vec<Cow<'t, str>>,
-    many: HashSet<Cow<'t, str>>,
+    mask: NameMask,
+    count: usize,
+    many: Option<HashSet<Cow<'t, str>>>,
 }
 
-impl<'t> Names<'t> {
+impl Names<'_> {
     const FEW: usize = 16;
-
-    fn count(&self) -> usize {
-        self.few.len() + self.many.len()
-    }
-
-    /// False if the name was there already.
-    fn insert(&mut self, name: Cow<'t, str>) -> bool {
-        if self.few.contains(&name) || self.many.contains(&name) {
-            return false;
-        }
-        if self.few.len() < Self::FEW {
-            if self.few.is_empty() {
-                self.few.reserve(Self::FEW);
-            }
-            self.few.push(name);
-        } else {
-            self.many.insert(name);
-        }
-        true
-    }
+    const NONE: Self = Self { mask: NameMask::NONE, count: 0, many: None };
 }
 
 /// The name of a member: where it stands with its quotes, and what tells it from others.
@@ -221,16 +202,14 @@ impl<'t> Scanner<'t> {
         let raw = self.text.get(start..self.at).unwrap_or_default();
         let name =
             unescape(raw, escaped).ok_or(ParseError { problem: Problem::String, offset: start })?;
-        let sketch = if escaped { Sketch::ESCAPED } else { Sketch::of(name.as_bytes()) };
-        let limit = self.limits.members;
-        if let Some(open) = self.open.last_mut() {
-            if open.names.count() >= limit {
-                return Err(self.error(Problem::TooLarge));
-            }
-            if !open.names.insert(name) {
-                self.duplicates.push((open.node, start));
-            }
+        let sketch = Sketch::of(name.as_bytes());
+        if self.open.last().is_some_and(|open| open.names.count >= self.limits.members) {
+            return Err(self.error(Problem::TooLarge));
         }
+        if !self.add_name(name, sketch) {
+            self.duplicates.extend(self.open.last().map(|open| (open.node, start)));
+        }
+        let sketch = if escaped { Sketch::ESCAPED } else { sketch };
         let name = Name { span: (start as u32, self.at as u32), sketch };
         self.skip_blanks();
         match self.peek() {
@@ -239,6 +218,22 @@ impl<'t> Scanner<'t> {
             None => return Err(self.error(Problem::Truncated)),
         }
         Ok(name)
+    }
+
+    /// Notes a name of the innermost object; false if it was there already.
+    fn add_name(&mut self, name: Cow<'t, str>, sketch: Sketch) -> bool {
+        let Self { text, nodes, open, .. } = self;
+        let Some(Open { node, names, .. }) = open.last_mut() else { return true };
+        let members = || members(nodes, *node as u32, nodes.len() as u32);
+        let mask = NameMask::of(sketch);
+        let may_be_there = names.mask.may_hold(mask);
+        names.mask.add(mask);
+        names.count += 1;
+        if names.count <= Names::FEW {
+            return !may_be_there || find(text, members(), sketch, &name).is_none();
+        }
+        let all = || members().map(|(_, member)| member.name(text)).collect();
+        names.many.get_or_insert_with(all).insert(name)
     }
 
     fn value(&mut self, first: u8, key: Option<Name>) -> Result<Expect, ParseError> {
@@ -277,6 +272,7 @@ impl<'t> Scanner<'t> {
             sketch: name.map_or(Sketch::NONE, |name| name.sketch),
             is_escaped,
             after: self.nodes.len() as u32 + 1,
+            names: NameMask::NONE,
         });
     }
 
@@ -291,7 +287,7 @@ impl<'t> Scanner<'t> {
         let object = first == b'{';
         let start = self.at;
         self.at += 1;
-        self.open.push(Open { node: self.nodes.len(), object, names: Names::default() });
+        self.open.push(Open { node: self.nodes.len(), object, names: Names::NONE });
         self.push(if object { Kind::Object } else { Kind::Array }, start, key, false);
         Ok(if object { Expect::NameOrClose } else { Expect::ValueOrClose })
     }
@@ -304,6 +300,7 @@ impl<'t> Scanner<'t> {
                 if let Some(node) = self.nodes.get_mut(open.node) {
                     node.end = self.at as u32;
                     node.after = after;
+                    node.names = open.names.mask;
                 }
                 Ok(self.after_value())
             }
@@ -366,42 +363,59 @@ impl<'t> Scanner<'t> {
         self.at += 1;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let stop = memchr2(b'"', b'\\', rest);
-            let (plain, rest) =
-                rest.split_at_checked(stop.unwrap_or(rest.len())).unwrap_or_default();
-            // All of them, rather than the first one: that way, many are looked at in one step.
-            if plain.iter().fold(false, |any, byte| any | is_control(*byte)) {
-                self.at += plain.iter().position(|byte| is_control(*byte)).unwrap_or_default();
-                return Err(self.error(Problem::String));
-            }
-            self.at += plain.len();
-            match rest.first() {
+            let plain = plain(rest);
+            self.at += plain;
+            match rest.get(plain) {
                 None => return Err(self.error(Problem::Truncated)),
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(escaped);
                 }
-                Some(_) => {
+                Some(b'\\') => {
                     escaped = true;
                     self.at += 2;
                 }
+                Some(_) => return Err(self.error(Problem::String)),
             }
         }
     }
 }
 
+/// How many bytes of the inside of a string stand for themselves.
+fn plain(bytes: &[u8]) -> usize {
+    // Names and most values are over within that many words, before a search would have begun.
+    const NEAR: usize = 4;
+    let (words, _) = bytes.as_chunks();
+    let mut near = 0;
+    for word in words.iter().take(NEAR) {
+        match first_of_note(*word) {
+            Some(end) => return near + end,
+            None => near += word.len(),
+        }
+    }
+    let far = bytes.get(near..).unwrap_or_default();
+    let end = memchr2(b'"', b'\\', far).unwrap_or(far.len());
+    let plain = far.get(..end).unwrap_or_default();
+    // All of them, rather than the first one: that way, many are looked at in one step.
+    let has_control = plain.iter().fold(false, |any, byte| any | is_control(*byte));
+    let control = has_control.then(|| plain.iter().position(|byte| is_control(*byte)));
+    near + control.flatten().unwrap_or(end)
+}
+
+/// The place of the first byte among eight that ends a string, begins an escape, or must not stand there.
+fn first_of_note(bytes: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let word = u64::from_le_bytes(bytes);
+    // The upper bit of a byte that is less than `least` becomes set, and perhaps those of bytes above it.
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7);
+    (found != 0).then_some(found.trailing_zeros() as usize / 8)
+}
+
 /// RFC 8259 §7: what a string may hold as an escape only.
 fn is_control(byte: u8) -> bool {
     byte < 0x20
-}
-
-/// The content of a JSON string given with its quotes; `None` if an escape is not valid.
-pub(super) fn unescape(raw: &str, escaped: bool) -> Option<Cow<'_, str>> {
-    if escaped {
-        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
-    } else {
-        raw.get(1..raw.len().checked_sub(1)?).map(Cow::Borrowed)
-    }
 }
 
 #[cfg(test)]
@@ -502,7 +516,41 @@ mod tests {
         assert_eq!(problem(&many(10_000)), Some(Problem::TooLarge));
     }
 
+    #[test]
+    fn a_control_character_is_found_however_far_away() {
+        for length in 0..70 {
+            let text = format!("\"{}\u{1}b\"", "a".repeat(length));
+            let error = scan(&text, Limits::TOKEN).map(|_| ()).unwrap_err();
+            assert_eq!(error, ParseError { problem: Problem::String, offset: 1 + length });
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_plain_part_of_a_string_ends_where_it_should(
+            bytes in proptest::collection::vec(prop_oneof![8 => any::<u8>(), 1 => 0x1e_u8..0x24], 0..90),
+            letters in 0..90_usize,
+        ) {
+            let bytes = [vec![b'a'; letters], bytes].concat();
+            let end = bytes.iter().position(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
+            prop_assert_eq!(plain(&bytes), end.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn a_name_that_stands_twice_is_found(
+            names in proptest::collection::vec(r"[a-d]{0,2}|\\u006[1-4]", 0..40),
+            nested in any::<bool>(),
+        ) {
+            let value = if nested { r#"{"a":[{}]}"# } else { "0" };
+            let members: Vec<String> =
+                names.iter().map(|name| format!("\"{name}\":{value}")).collect();
+            let mut meanings = HashSet::new();
+            let unescaped = |name: &String| serde_json::from_str::<String>(&format!("\"{name}\""));
+            let is_twice = names.iter().any(|name| !meanings.insert(unescaped(name).unwrap()));
+            let expected = is_twice.then_some(Problem::DuplicateMember);
+            prop_assert_eq!(problem(&format!("{{{}}}", members.join(","))), expected);
+        }
+
         /// An independent reader must accept all that this one accepts, and, numbers too large for
         /// it apart, this one must accept all JSON that it would write.
         #[test]
