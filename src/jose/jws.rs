@@ -4,6 +4,7 @@ use super::alg::Alg;
 use super::base64url;
 use super::mac::Mac;
 use crate::json::{Document, Kind, Limits, ParseError, Value};
+use memchr::memchr_iter;
 
 /// A compact JWS whose three segments are canonical base64url and whose header is a JSON object.
 ///
@@ -96,17 +97,18 @@ impl<'t> CompactJws<'t> {
         if text.len() > Self::MAX_BYTES {
             return Err(JwsError::TooLong);
         }
-        let mut segments = text.split('.');
-        let (Some(header), Some(payload), Some(signature)) =
-            (segments.next(), segments.next(), segments.next())
-        else {
+        let mut dots = memchr_iter(b'.', text.as_bytes());
+        let (Some(header_end), Some(payload_end)) = (dots.next(), dots.next()) else {
             return Err(JwsError::Segments);
         };
-        match segments.count() {
+        match dots.count() {
             0 => {}
             2 => return Err(JwsError::Encrypted),
             _ => return Err(JwsError::Segments),
         }
+        let segment = |range| text.get(range).unwrap_or_default();
+        let (header, payload) = (segment(0..header_end), segment(header_end + 1..payload_end));
+        let signature = segment(payload_end + 1..text.len());
         let decode =
             |segment: &str, name| base64url::decode(segment).ok_or(JwsError::NotBase64Url(name));
         let header_json = decode(header, "header")?;
@@ -118,8 +120,8 @@ impl<'t> CompactJws<'t> {
         let parsed = ProtectedHeader::of(document.root());
         Ok(Self {
             text,
-            header_end: header.len(),
-            payload_end: header.len() + 1 + payload.len(),
+            header_end,
+            payload_end,
             payload: decode(payload, "payload")?,
             signature: decode(signature, "signature")?,
             // It was just parsed.
@@ -177,9 +179,10 @@ impl ProtectedHeader {
             typ.make_ascii_lowercase();
             typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
         });
+        let alg = header.get_str("alg");
         Self {
-            alg: header.get_str("alg").and_then(|alg| Alg::from_name(&alg)),
-            mac: header.get_str("alg").and_then(|alg| Mac::from_name(&alg)),
+            alg: alg.as_deref().and_then(Alg::from_name),
+            mac: alg.as_deref().and_then(Mac::from_name),
             kid: Kid::of(header),
             typ,
             extension: ["crit", "b64", "cty", "zip"]

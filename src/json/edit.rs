@@ -4,6 +4,7 @@
 //! commas and blanks included, and [`apply`] is the one place that changes a text.
 
 use super::document::{Document, Value};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Bytes of a text and what stands there instead.
@@ -71,7 +72,7 @@ impl<'d> Edits<'d> {
     /// Makes `name` the first member of `object`, with the JSON text `json`.
     pub fn insert_member(&mut self, object: Value<'d>, name: &str, json: &str) {
         let colon = colon_like_the_first_of(object);
-        self.of(object).first.push(format!("{}{colon}{json}", quote(name)));
+        self.of(object).first.push([&*quote(name), colon, json].concat());
     }
 
     /// Gives `object` the member `name`: in the place of the one it has, or as a new first one.
@@ -107,14 +108,14 @@ impl<'d> Edits<'d> {
     }
 
     /// The splices that these edits mean for `document`, in text order.
-    pub fn splices(&self, document: &Document<'_>) -> Vec<Splice> {
+    pub fn splices(self, document: &Document<'_>) -> Vec<Splice> {
         if self.is_empty() {
             return Vec::new();
         }
         let mut splices: Vec<Splice> = self
             .replaced
-            .iter()
-            .map(|(value, json)| Splice { span: value.span(), text: json.clone() })
+            .into_iter()
+            .map(|(value, json)| Splice { span: value.span(), text: json })
             .chain(self.containers.iter().flat_map(|edits| edits.splices(document.text())))
             .collect();
         splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
@@ -149,12 +150,12 @@ impl ContainerEdits<'_> {
         let mut splices = Vec::new();
         if !self.first.is_empty() {
             let more = last_kept.is_some() || !self.last.is_empty();
-            let end = if more { separator.as_str() } else { "" };
+            let end = if more { &separator } else { "" };
             splices.push(Splice { span: start..start, text: self.first.join(&separator) + end });
         }
         if !self.last.is_empty() {
             let at = last_kept.map_or(start, |child| child.end);
-            let begin = if last_kept.is_some() { separator.as_str() } else { "" };
+            let begin = if last_kept.is_some() { &separator } else { "" };
             splices.push(Splice {
                 span: at..at,
                 text: begin.to_owned() + &self.last.join(&separator),
@@ -167,12 +168,12 @@ impl ContainerEdits<'_> {
 
 /// What stands between two children, so that new ones look alike: taken from the first two, or from the blanks
 /// before an only one.
-fn separator(text: &str, inner: usize, children: &[Child]) -> String {
+fn separator<'t>(text: &'t str, inner: usize, children: &[Child]) -> Cow<'t, str> {
     let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
     match children {
-        [first, second, ..] => between(first.end, second.start).to_owned(),
-        [only] => format!(",{}", between(inner, only.start)),
-        [] => ",".to_owned(),
+        [first, second, ..] => between(first.end, second.start).into(),
+        [only] => format!(",{}", between(inner, only.start)).into(),
+        [] => ",".into(),
     }
 }
 

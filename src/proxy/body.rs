@@ -216,21 +216,30 @@ pub(super) enum ReadAhead {
 /// The pieces of a body; one piece is the body without a copy.
 #[derive(Default)]
 struct Chunks {
-    pieces: Vec<Bytes>,
+    first: Bytes,
+    more: Vec<Bytes>,
     bytes: usize,
 }
 
 impl Chunks {
     fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len();
-        self.pieces.push(piece);
+        let length = piece.len();
+        if self.bytes == 0 {
+            self.first = piece;
+        } else {
+            self.more.push(piece);
+        }
+        self.bytes += length;
     }
 
-    fn join(mut self) -> Bytes {
-        match self.pieces.len() {
-            0 | 1 => self.pieces.pop().unwrap_or_default(),
-            _ => self.pieces.concat().into(),
+    fn join(self) -> Bytes {
+        if self.more.is_empty() {
+            return self.first;
         }
+        let mut all = Vec::with_capacity(self.bytes);
+        all.extend_from_slice(&self.first);
+        self.more.iter().for_each(|piece| all.extend_from_slice(piece));
+        all.into()
     }
 }
 

@@ -161,7 +161,7 @@ async fn treat_page(
     response: Response<Body>,
 ) -> Treated {
     let media_type = rewrite::media_type(response.headers());
-    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
+    if !matches!(&*media_type, "text/html" | "application/xhtml+xml") {
         expected.follow(worker, || None);
         return Ok((response, None));
     }

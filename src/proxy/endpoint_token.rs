@@ -31,11 +31,12 @@ pub(super) async fn treat(
     if !may_be_json(&media_type) {
         return pass(response, "content_type");
     }
+    let is_html = media_type == "text/html";
     let (mut parts, body) = match rewrite::read(worker, response).await {
         Ok(read) => read,
         Err((response, reason)) => return pass(response, reason),
     };
-    if media_type == "text/html" && !begins_an_object(&body) {
+    if is_html && !begins_an_object(&body) {
         return pass(Response::from_parts(parts, Body::Full(body)), "content_type");
     }
     let (repair, read) = repair_token_response::repair(&snapshot.treatments, asked, &body);

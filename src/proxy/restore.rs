@@ -36,7 +36,7 @@ pub(super) fn place_in_body(method: &Method, headers: &HeaderMap) -> Option<Plac
     if method != Method::POST || headers.contains_key(CONTENT_ENCODING) {
         return None;
     }
-    match rewrite::media_type(headers).as_str() {
+    match &*rewrite::media_type(headers) {
         "application/x-www-form-urlencoded" => Some(Place::Form),
         "multipart/form-data" => Some(Place::Multipart),
         "application/json" => Some(Place::Json),

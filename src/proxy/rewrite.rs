@@ -11,6 +11,7 @@ use http::header::{
     HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 use http::response::Parts;
+use std::borrow::Cow;
 use tracing::warn;
 
 /// What describes the body that came, and not the one that goes out (RFC 9530, RFC 1864).
@@ -75,8 +76,13 @@ pub(super) async fn read(
 }
 
 /// The media type of the body in lower case, without parameters; empty if there is none.
-pub(super) fn media_type(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> Cow<'_, str> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
-    media_type.trim().to_ascii_lowercase()
+    let media_type = media_type.trim();
+    if media_type.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        media_type.to_ascii_lowercase().into()
+    } else {
+        media_type.into()
+    }
 }

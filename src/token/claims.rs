@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 /// The claims of a token that verification looks at.
 #[derive(Debug)]
-pub(super) struct Claims {
-    pub(super) issuer: String,
-    pub(super) audiences: Vec<String>,
+pub(super) struct Claims<'d> {
+    pub(super) issuer: Cow<'d, str>,
+    pub(super) audiences: Vec<Cow<'d, str>>,
     /// When it ends; kinds that must say so do.
     pub(super) expires: Option<f64>,
     pub(super) not_before: Option<f64>,
@@ -23,10 +23,10 @@ pub(super) struct Claims {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-impl Claims {
+impl<'d> Claims<'d> {
     /// Of a payload that was read strictly: an object with `iss`, and with `aud` and `exp` where the kind of token has
     /// them, in the types of RFC 7519 §4.1.
-    pub(super) fn of(payload: &Document<'_>, token: TokenKind) -> Result<Self, Malformed> {
+    pub(super) fn of(payload: &'d Document<'_>, token: TokenKind) -> Result<Self, Malformed> {
         let root = payload.root();
         if root.kind() != Kind::Object || !token.fits(root) {
             return Err(Malformed);
@@ -36,7 +36,7 @@ impl Claims {
             return Err(Malformed);
         }
         Ok(Self {
-            issuer: root.get_str("iss").ok_or(Malformed)?.into_owned(),
+            issuer: root.get_str("iss").ok_or(Malformed)?,
             audiences: aud.map(audiences).transpose()?.unwrap_or_default(),
             expires: exp.map(numeric_date).transpose()?,
             not_before: root.get("nbf").map(numeric_date).transpose()?,
@@ -48,12 +48,11 @@ impl Claims {
 }
 
 /// `aud`: a string or an array of strings, at least one (RFC 7519 §4.1.3).
-fn audiences(aud: Value<'_>) -> Result<Vec<String>, Malformed> {
+fn audiences(aud: Value<'_>) -> Result<Vec<Cow<'_, str>>, Malformed> {
     if let Some(one) = aud.as_str() {
-        return Ok(vec![one.into_owned()]);
+        return Ok(vec![one]);
     }
-    let all: Option<Vec<String>> =
-        aud.elements().map(|element| element.as_str().map(Cow::into_owned)).collect();
+    let all: Option<Vec<_>> = aud.elements().map(|element| element.as_str()).collect();
     all.filter(|all| !all.is_empty()).ok_or(Malformed)
 }
 

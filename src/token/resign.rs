@@ -157,12 +157,14 @@ fn with_carrier(token: &VerifiedToken<'_>) -> Option<Vec<u8>> {
     let payload = token.payload();
     let brace = payload.iter().position(|byte| *byte == b'{')?;
     let (before, after) = payload.split_at_checked(brace + 1)?;
-    let mut carrier = [token.jws().header_segment(), ".", token.jws().signature_segment()].concat();
-    if let Some(repaired) = token.repaired_claims() {
-        carrier.push('.');
-        carrier.push_str(&undo::encode(repaired.undo())?);
-    }
-    Some([before, CARRIER_START.as_bytes(), carrier.as_bytes(), b"\",", after].concat())
+    let undo = match token.repaired_claims() {
+        Some(repaired) => [".", &undo::encode(repaired.undo())?].concat(),
+        None => String::new(),
+    };
+    let (header, signature) = (token.jws().header_segment(), token.jws().signature_segment());
+    let carrier = [CARRIER_START, header, ".", signature, &undo, "\","].map(str::as_bytes);
+    let [start, header, dot, signature, undo, end] = carrier;
+    Some([before, start, header, dot, signature, undo, end, after].concat())
 }
 
 /// How many characters a signature of `key` takes.

@@ -8,6 +8,7 @@
 use super::resign::CARRIER_START;
 use super::undo;
 use crate::jose::{CompactJws, base64url};
+use memchr::memchr_iter;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
@@ -105,24 +106,29 @@ pub fn restore_authorization(value: &[u8]) -> Option<Vec<u8>> {
 /// A form body or query (`application/x-www-form-urlencoded`) with the tokens in its known fields
 /// restored; `None` if there was nothing to restore. All other bytes stay as they are.
 pub fn restore_fields(form: &[u8]) -> Option<Vec<u8>> {
-    let mut changed = false;
-    let mut fields: Vec<Cow<'_, [u8]>> = Vec::new();
-    for field in form.split(|byte| *byte == b'&') {
-        match restore_field(field) {
-            Some(restored) => {
-                changed = true;
-                fields.push(Cow::Owned(restored));
-            }
-            None => fields.push(Cow::Borrowed(field)),
+    let mut restored = Vec::new();
+    let (mut start, mut copied) = (0, 0);
+    for end in memchr_iter(b'&', form).chain([form.len()]) {
+        if let Some(new) = restore_field(form.get(start..end)?) {
+            restored.extend_from_slice(form.get(copied..start)?);
+            restored.extend(new);
+            copied = end;
         }
+        start = end + 1;
     }
-    changed.then(|| fields.join(&b'&'))
+    if copied == 0 {
+        return None;
+    }
+    restored.extend_from_slice(form.get(copied..)?);
+    Some(restored)
 }
 
 fn restore_field(field: &[u8]) -> Option<Vec<u8>> {
     let equals = field.iter().position(|byte| *byte == b'=')?;
     let (name, value) = field.split_at_checked(equals)?;
-    let decoded_name: Cow<'_, [u8]> = percent_decode(name).into();
+    // Hardly a name has anything to decode, and none of those that are known.
+    let decoded_name: Cow<'_, [u8]> =
+        if name.contains(&b'%') { percent_decode(name).into() } else { name.into() };
     if !FIELDS.iter().any(|field| field.as_bytes() == &*decoded_name) {
         return None;
     }

@@ -306,7 +306,7 @@ impl Trust {
             return Err(Unverified::Bound);
         }
         if !self.audiences.is_empty()
-            && !claims.audiences.iter().any(|aud| self.audiences.contains(aud))
+            && !claims.audiences.iter().any(|aud| self.audiences.iter().any(|own| own == aud))
         {
             return Err(Unverified::Audience);
         }
@@ -335,7 +335,7 @@ fn read(payload: &[u8]) -> Result<Document<'_>, Unverified> {
 
 /// When a token ends. A logout token without `exp` is from before that was required, and is good for the time
 /// that is recommended since (OpenID Connect Back-Channel Logout §2.4).
-fn expiry(claims: &Claims, kind: TokenKind) -> Option<f64> {
+fn expiry(claims: &Claims<'_>, kind: TokenKind) -> Option<f64> {
     const LOGOUT: f64 = 120.0;
     let implied = match kind {
         TokenKind::LogoutToken => claims.issued_at.map(|issued| issued + LOGOUT),
