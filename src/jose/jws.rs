@@ -14,7 +14,7 @@ pub struct CompactJws<'t> {
     text: &'t str,
     header_end: usize,
     payload_end: usize,
-    header_json: String,
+    header_document: Document<'static>,
     payload: Vec<u8>,
     signature: Vec<u8>,
     header: ProtectedHeader,
@@ -111,22 +111,19 @@ impl<'t> CompactJws<'t> {
         let signature = segment(payload_end + 1..text.len());
         let decode =
             |segment: &str, name| base64url::decode(segment).ok_or(JwsError::NotBase64Url(name));
-        let header_json = decode(header, "header")?;
-        let document =
-            Document::parse_bytes(&header_json, Limits::TOKEN).map_err(JwsError::Header)?;
-        if document.root().kind() != Kind::Object {
+        let header_document = Document::parse_owned(decode(header, "header")?, Limits::TOKEN)
+            .map_err(JwsError::Header)?;
+        if header_document.root().kind() != Kind::Object {
             return Err(JwsError::HeaderNotObject);
         }
-        let parsed = ProtectedHeader::of(document.root());
         Ok(Self {
             text,
             header_end,
             payload_end,
             payload: decode(payload, "payload")?,
             signature: decode(signature, "signature")?,
-            // It was just parsed.
-            header_json: String::from_utf8(header_json).unwrap_or_default(),
-            header: parsed,
+            header: ProtectedHeader::of(header_document.root()),
+            header_document,
         })
     }
 
@@ -152,7 +149,12 @@ impl<'t> CompactJws<'t> {
 
     /// The protected header as JSON text.
     pub fn header_json(&self) -> &str {
-        &self.header_json
+        self.header_document.text()
+    }
+
+    /// The protected header as it was read: an object.
+    pub fn header_document(&self) -> &Document<'static> {
+        &self.header_document
     }
 
     /// What the protected header says.

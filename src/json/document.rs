@@ -4,11 +4,12 @@ use super::node::{Kind, NameMask, Node, Sketch, find, members, unescape};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::str::Utf8Error;
 
 /// A JSON text together with the places of its values.
 #[derive(Debug)]
 pub struct Document<'t> {
-    text: &'t str,
+    text: Cow<'t, str>,
     nodes: Vec<Node>,
     duplicates: Vec<(usize, usize)>,
 }
@@ -17,11 +18,7 @@ impl<'t> Document<'t> {
     /// Reads `text` strictly: a member name that stands twice in one object, at any depth and after
     /// unescaping, is an error (RFC 7515 §4, RFC 7519 §4).
     pub fn parse(text: &'t str, limits: Limits) -> Result<Self, ParseError> {
-        let document = Self::parse_with_duplicates(text, limits)?;
-        match document.duplicates.first() {
-            Some(&(_, offset)) => Err(ParseError { problem: Problem::DuplicateMember, offset }),
-            None => Ok(document),
-        }
+        Self::parse_with_duplicates(text, limits)?.without_duplicates()
     }
 
     /// As [`Document::parse`], for bytes that may not be UTF-8.
@@ -29,16 +26,30 @@ impl<'t> Document<'t> {
         Self::parse(utf8(bytes)?, limits)
     }
 
+    /// As [`Document::parse_bytes`]; the document keeps them.
+    pub fn parse_owned(bytes: Vec<u8>, limits: Limits) -> Result<Document<'static>, ParseError> {
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(error.utf8_error()))?;
+        let Scanned { nodes, duplicates } = scan(&text, limits)?;
+        Document { text: text.into(), nodes, duplicates }.without_duplicates()
+    }
+
+    fn without_duplicates(self) -> Result<Self, ParseError> {
+        match self.duplicates.first() {
+            Some(&(_, offset)) => Err(ParseError { problem: Problem::DuplicateMember, offset }),
+            None => Ok(self),
+        }
+    }
+
     /// Reads `text`, but leaves it to the caller to ask [`Value::has_duplicates`]: for key sets, where
     /// one ambiguous key must not take the others with it (RFC 7517 §5).
     pub fn parse_with_duplicates(text: &'t str, limits: Limits) -> Result<Self, ParseError> {
         let Scanned { nodes, duplicates } = scan(text, limits)?;
-        Ok(Self { text, nodes, duplicates })
+        Ok(Self { text: text.into(), nodes, duplicates })
     }
 
     /// The text as it was given.
-    pub fn text(&self) -> &'t str {
-        self.text
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The outermost value.
@@ -49,8 +60,11 @@ impl<'t> Document<'t> {
 
 /// `bytes` as UTF-8, or the error with the offset of the first bad byte.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
-    std::str::from_utf8(bytes)
-        .map_err(|error| ParseError { problem: Problem::NotUtf8, offset: error.valid_up_to() })
+    std::str::from_utf8(bytes).map_err(not_utf8)
+}
+
+fn not_utf8(error: Utf8Error) -> ParseError {
+    ParseError { problem: Problem::NotUtf8, offset: error.valid_up_to() }
 }
 
 /// A value inside a [`Document`].
@@ -79,7 +93,7 @@ impl<'d> Value<'d> {
 
     /// The whole text that the value stands in.
     pub(super) fn document_text(&self) -> &'d str {
-        self.document.text
+        &self.document.text
     }
 
     /// What kind of value this is.
@@ -107,7 +121,7 @@ impl<'d> Value<'d> {
 
     /// The member's name, unescaped; empty outside objects.
     pub fn name(&self) -> Cow<'d, str> {
-        self.node().name(self.document.text)
+        self.node().name(&self.document.text)
     }
 
     /// The member's name as it stands, with its quotes; `None` outside objects.
@@ -153,7 +167,7 @@ impl<'d> Value<'d> {
             return None;
         }
         let members = members(&document.nodes, index, object.after);
-        let index = find(document.text, members, sketch, name)?;
+        let index = find(&document.text, members, sketch, name)?;
         Some(Self { document, index })
     }
 

@@ -134,9 +134,12 @@ fn colon_like_the_first_of(object: Value<'_>) -> &str {
 
 impl ContainerEdits<'_> {
     fn splices(&self, text: &str) -> Vec<Splice> {
+        // To put something before all others, two of them are enough to see how they are separated.
+        let seen = if self.removed.is_empty() && self.last.is_empty() { 2 } else { usize::MAX };
         let children: Vec<Child> = self
             .container
             .children()
+            .take(seen)
             .map(|value| Child {
                 start: value.member_span().start,
                 end: value.span().end,

@@ -84,13 +84,14 @@ pub(super) async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamTok
         findings: Vec::new(),
         rejects: rejects(everyone.modes.of(token.kind()), everyone.on_failure),
     };
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = None;
     let mut refreshes = 2;
     loop {
+        let now = clock::now();
         let Some(snapshot) = worker.refresher.site.load().snapshot(issuer) else {
             return unseen("no_snapshot");
         };
-        if !snapshot.is_usable(clock::now()) {
+        if !snapshot.is_usable(now) {
             return unseen("stale");
         }
         let treatments = &snapshot.treatments;
@@ -99,9 +100,10 @@ pub(super) async fn judge(worker: &Worker, whose: Whose<'_>, token: &UpstreamTok
         let mode = modes.of(token.kind());
         let rejects = rejects(mode, *on_failure);
         let carrier = bridge.carrier.then_some(bridge.max_token_bytes);
-        let Decided { decision, findings } = decide(trust, bridge, mode, token, clock::now());
+        let Decided { decision, findings } = decide(trust, bridge, mode, token, now);
         let verdict = match decision {
             Decision::Pass(PassReason::Unverified(Unverified::Signature)) if refreshes > 0 => {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
                 let patience = deadline.saturating_duration_since(Instant::now());
                 refreshes = match worker.refresher.refresh(issuer, patience).await {
                     // It may have read the keys before the one of this token was among them.

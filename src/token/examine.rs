@@ -43,7 +43,7 @@ pub fn examine(
     let typ = jws.header().typ.as_deref().filter(|typ| !TokenKind::IdToken.may_have_typ(Some(typ)));
     let odd = typ.and_then(|typ| claims::repair_type(typ, &options.settings));
     examined.findings.extend(odd.map(|odd| odd.finding));
-    let header = claims::repair_header(jws.header_json(), &options.settings);
+    let header = claims::repair_header(jws.header_document().root(), &options.settings);
     examined.findings.extend(header.findings);
     let payload = std::str::from_utf8(jws.payload()).unwrap_or_default();
     let hashes = jws.header().alg.map(|alg| token.beside().hashes(alg.hash())).unwrap_or_default();

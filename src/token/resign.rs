@@ -9,7 +9,7 @@ use super::decide::Bridge;
 use super::undo;
 use super::verify::VerifiedToken;
 use crate::jose::{Alg, KeyError, PublicKey, SigningKey, base64url};
-use crate::json::{self, Document, Edits, Limits};
+use crate::json::{self, Edits};
 use std::sync::Arc;
 
 /// The name of the claim that carries the original header and signature.
@@ -129,12 +129,8 @@ impl Unsigned {
 /// another one.
 fn new_header(token: &VerifiedToken<'_>, key: &BridgeKey) -> String {
     let (kid, alg) = (key.kid(), key.alg().name());
-    let text = token.jws().header_json();
-    let Ok(document) = Document::parse(text, Limits::TOKEN) else {
-        // A verified token's header has been parsed once already.
-        return format!("{{\"alg\":{},\"kid\":{}}}", json::quote(alg), json::quote(kid));
-    };
-    let root = document.root();
+    let header = token.jws().header_document();
+    let root = header.root();
     let mut edits = Edits::default();
     root.members()
         .filter(|member| {
@@ -149,7 +145,7 @@ fn new_header(token: &VerifiedToken<'_>, key: &BridgeKey) -> String {
     if let Some(typ) = token.repaired_type() {
         edits.set_member(root, "typ", &json::quote(typ));
     }
-    json::apply(text, &edits.splices(&document)).unwrap_or_else(|_| text.to_owned())
+    json::apply(header.text(), &edits.splices(header)).unwrap_or_else(|_| header.text().to_owned())
 }
 
 /// The payload with the carrier as its first member; `None` if what was repaired is more than a carrier holds.

@@ -184,7 +184,7 @@ impl Trust {
                 dropped: Vec::new(),
             });
         }
-        let header = claims::repair_header(jws.header_json(), &self.claims.settings);
+        let header = claims::repair_header(jws.header_document().root(), &self.claims.settings);
         findings.extend(header.findings);
         let (typ, dropped) = (typ.or(header.typ), header.dropped);
         let payload = std::str::from_utf8(jws.payload()).map_err(|_| Unverified::Claims)?;

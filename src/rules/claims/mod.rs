@@ -161,20 +161,19 @@ pub fn repair_type(typ: &str, settings: &Settings) -> Option<RepairedType> {
     type_odd::repair(typ, settings)
 }
 
-/// What should be otherwise in the header `text` of an ID token beside an odd `typ`; nothing, unless the rules for that
-/// are switched on.
-pub fn repair_header(text: &str, settings: &Settings) -> RepairedHeader {
+/// What should be otherwise in the `header` of an ID token beside an odd `typ`; nothing, unless the rules for that are
+/// switched on.
+pub fn repair_header(header: Value<'_>, settings: &Settings) -> RepairedHeader {
     let mut repaired = RepairedHeader::default();
     let off = |rule: &Rule| rule.setting(settings) == Setting::Off;
     if off(&type_missing::RULE) && off(&header_unknown::RULE) {
         return repaired;
     }
-    let Ok(document) = Document::parse(text, Limits::TOKEN) else { return repaired };
-    if let Some(finding) = type_missing::find(document.root(), settings) {
+    if let Some(finding) = type_missing::find(header, settings) {
         repaired.typ = (finding.effect == Effect::Repaired).then_some("JWT");
         repaired.findings.push(finding);
     }
-    for (name, finding) in header_unknown::find(document.root(), settings) {
+    for (name, finding) in header_unknown::find(header, settings) {
         if finding.effect == Effect::Repaired {
             repaired.dropped.push(name);
         }

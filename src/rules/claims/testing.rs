@@ -1,6 +1,7 @@
 //! The fixtures of this layer.
 
 use super::{Context, Hashes, Options, RepairedHeader, Rule, TABLE, repair_header};
+use crate::json::{Document, Limits};
 use crate::rules::layer::testing::Fixture;
 use crate::rules::{Effect, Setting, Settings};
 
@@ -47,7 +48,8 @@ pub(super) fn for_client(client: &str) -> Options {
 
 fn header(rule: &'static Rule, setting: Setting, text: &str) -> RepairedHeader {
     let settings = Settings::from([(rule.id.to_owned(), setting)]);
-    repair_header(text, &settings)
+    let header = Document::parse(text, Limits::TOKEN).expect("the fixture is JSON");
+    repair_header(header.root(), &settings)
 }
 
 /// The rule, which is about headers, fires on `text` and makes that of it: a `typ`, and members that go.
