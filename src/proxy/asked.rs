@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
@@ -21,7 +20,7 @@ pub(super) struct Asked {
 
 /// The form of the request, which is full of secrets.
 #[derive(Default)]
-struct Form(Bytes);
+struct Form(Vec<u8>);
 
 impl fmt::Debug for Form {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,9 +43,10 @@ impl Asked {
     }
 
     /// What its form adds: `client_id` (RFC 6749 §2.3.1).
-    pub(super) fn learn_from_form(&mut self, form: &Bytes) {
+    pub(super) fn learn_from_form(&mut self, form: &[u8]) {
         self.names.extend(fields(form, "client_id").next().and_then(decoded));
-        self.form = Form(form.clone());
+        // Without a copy, it would keep the whole buffer that the request was read into.
+        self.form = Form(form.to_vec());
     }
 
     /// True unless it says that it is somebody else.
@@ -118,7 +118,7 @@ mod tests {
             headers.insert(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
         }
         let mut asked = Asked::of(&headers);
-        asked.learn_from_form(&Bytes::copy_from_slice(form.as_bytes()));
+        asked.learn_from_form(form.as_bytes());
         asked
     }
 

@@ -13,6 +13,7 @@ use super::worker::Worker;
 use crate::upstream::Forwarding;
 use http::header::{HOST, HeaderMap, TE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use memchr::memchr;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -46,7 +47,7 @@ impl Errand<'_> {
         let spare = Cell::new(Spare::of(request));
         self.prepare(request, asked.as_ref());
         let again = || {
-            let mut request = spare.take()?.into_request();
+            let mut request = spare.take()?.into_request()?;
             self.prepare(&mut request, asked.as_ref());
             Some(request)
         };
@@ -113,39 +114,55 @@ impl Errand<'_> {
 }
 
 /// What a request is made of that may safely be sent twice (RFC 9110 §9.2.2): it has no body, and a method that is
-/// idempotent. What it lacks is the case of the names of its fields. A list, since it is made for nearly every request
-/// and hardly ever used.
+/// idempotent. What it lacks is the case of the names of its fields.
+///
+/// A text of its own, since it is made for nearly every request and hardly ever used: copies of the fields cost more, and
+/// keep the buffer that the request was read into until its response is there.
 struct Spare {
     method: Method,
-    target: Uri,
     version: Version,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    /// The target and the fields, one a line; before the value of a field, whether it is sensitive.
+    text: Vec<u8>,
 }
 
 impl Spare {
+    /// Most requests are shorter.
+    const USUAL: usize = 1 << 9;
+
     fn of(request: &Request<Body>) -> Option<Self> {
         let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         if !idempotent || !matches!(request.body(), Body::Empty) {
             return None;
         }
-        let fields = request.headers().iter();
-        Some(Self {
-            method: request.method().clone(),
-            target: request.uri().clone(),
-            version: request.version(),
-            fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        })
+        let mut text = Vec::with_capacity(Self::USUAL);
+        match (request.uri().scheme(), request.uri().path_and_query()) {
+            (None, Some(target)) => text.extend_from_slice(target.as_str().as_bytes()),
+            _ => text.extend(request.uri().to_string().into_bytes()),
+        }
+        for (name, value) in request.headers() {
+            let sensitive: &[u8] = if value.is_sensitive() { b":!" } else { b": " };
+            for part in [b"\n", name.as_str().as_bytes(), sensitive, value.as_bytes()] {
+                text.extend_from_slice(part);
+            }
+        }
+        Some(Self { method: request.method().clone(), version: request.version(), text })
     }
 
-    fn into_request(self) -> Request<Body> {
+    /// `None` if it is no request after all.
+    fn into_request(self) -> Option<Request<Body>> {
         let mut request = Request::new(Body::Empty);
         *request.method_mut() = self.method;
-        *request.uri_mut() = self.target;
         *request.version_mut() = self.version;
-        for (name, value) in self.fields {
-            request.headers_mut().append(name, value);
+        let mut lines = self.text.split(|byte| *byte == b'\n');
+        *request.uri_mut() = Uri::try_from(lines.next()?).ok()?;
+        for line in lines {
+            let colon = memchr(b':', line)?;
+            let (name, value) = line.split_at_checked(colon)?;
+            let mut field = HeaderValue::from_bytes(value.get(2..)?).ok()?;
+            field.set_sensitive(value.starts_with(b":!"));
+            request.headers_mut().append(HeaderName::from_bytes(name).ok()?, field);
         }
-        request
+        Some(request)
     }
 }
 
@@ -158,5 +175,49 @@ fn give_host(worker: &Worker, headers: &mut HeaderMap, forwarding: Option<&Forwa
     let upstream = || HeaderValue::from_str(&worker.config.upstream.url.authority()).ok();
     if let Some(host) = external.or_else(upstream) {
         headers.insert(HOST, host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_sent_twice_is_the_same_again() {
+        for target in ["/", "/a%20b?c=d:e", "//a", "http://idp.test:8443/a?b"] {
+            let mut secret = HeaderValue::from_static("Bearer a");
+            secret.set_sensitive(true);
+            let request = Request::get(target)
+                .version(Version::HTTP_10)
+                .header("accept", "a: b")
+                .header("authorization", secret)
+                .header("accept", b"\t\xe9!".as_slice())
+                .header("x-empty", "");
+            let request = request.body(Body::Empty).unwrap();
+            let again = Spare::of(&request).and_then(Spare::into_request).expect("it may be");
+            assert_eq!(again.method(), request.method());
+            assert_eq!(again.uri(), request.uri());
+            assert_eq!(again.version(), request.version());
+            assert_eq!(again.headers(), request.headers());
+            let is_sensitive = |(_, value): (_, &HeaderValue)| value.is_sensitive();
+            assert!(
+                again
+                    .headers()
+                    .iter()
+                    .map(is_sensitive)
+                    .eq(request.headers().iter().map(is_sensitive))
+            );
+        }
+    }
+
+    #[test]
+    fn what_changes_something_is_sent_once() {
+        let request = |method: Method, body| {
+            let request = Request::builder().method(method).uri("/");
+            Spare::of(&request.body(body).unwrap()).is_some()
+        };
+        assert!(request(Method::HEAD, Body::Empty));
+        assert!(!request(Method::POST, Body::Empty));
+        assert!(!request(Method::GET, Body::Full("a".into())));
     }
 }
