@@ -3,15 +3,26 @@
 use super::node::{Kind, NameMask, Node, Sketch, find, members, unescape};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan};
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::str::Utf8Error;
 
 /// A JSON text together with the places of its values.
-#[derive(Debug)]
 pub struct Document<'t> {
     text: Cow<'t, str>,
     nodes: Vec<Node>,
     duplicates: Vec<(usize, usize)>,
+}
+
+/// Without the text, which may hold tokens.
+impl fmt::Debug for Document<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Document")
+            .field("bytes", &self.text.len())
+            .field("values", &self.nodes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'t> Document<'t> {

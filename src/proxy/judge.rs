@@ -28,7 +28,6 @@ pub(super) struct Whose<'w> {
     pub(super) asked: &'w Asked,
 }
 
-#[derive(Debug)]
 pub(super) enum New {
     /// A token, the `kid` of the key that signed it, and why.
     Token(String, String, ResignReason),

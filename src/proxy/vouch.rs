@@ -46,7 +46,7 @@ impl Deed {
 }
 
 /// What becomes of the tokens of one response.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Vouched {
     /// The new tokens, by their kinds.
     pub(super) tokens: Vec<(TokenKind, String)>,

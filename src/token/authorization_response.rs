@@ -11,14 +11,24 @@ use super::kind::TokenKind;
 use super::response::UpstreamToken;
 use percent_encoding::{percent_decode, percent_decode_str};
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 /// An authorization response of the upstream, with the tokens in it. Never to be made from anything that a
 /// client sent.
-#[derive(Debug)]
 pub struct AuthorizationResponse<'t> {
     text: &'t [u8],
     found: Vec<Found<'t>>,
+}
+
+/// Without its text.
+impl fmt::Debug for AuthorizationResponse<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AuthorizationResponse")
+            .field("found", &self.found)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A parameter with a token.
@@ -102,7 +112,6 @@ impl<'t> AuthorizationResponse<'t> {
 }
 
 /// A parameter of the response, wherever it was found.
-#[derive(Debug)]
 pub(super) struct Parameter<'t> {
     /// Decoded.
     pub(super) name: Cow<'t, str>,

@@ -12,7 +12,7 @@ use crate::rules::{Repaired, Step};
 use std::borrow::Cow;
 
 /// What stands beside an ID token in its response, and what is remembered of its login.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub(super) struct Beside<'t> {
     pub(super) access_token: Option<Cow<'t, str>>,
     pub(super) code: Option<Cow<'t, str>>,

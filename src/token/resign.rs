@@ -10,6 +10,7 @@ use super::undo;
 use super::verify::VerifiedToken;
 use crate::jose::{Alg, KeyError, PublicKey, SigningKey, base64url};
 use crate::json::{self, Edits};
+use std::fmt;
 use std::sync::Arc;
 
 /// The name of the claim that carries the original header and signature.
@@ -62,12 +63,23 @@ impl BridgeKey {
 }
 
 /// A verified token in its new form, but for the signature.
-#[derive(Debug)]
 pub struct Unsigned {
     key: Arc<BridgeKey>,
     signing_input: String,
     carried: bool,
     expires: Option<i64>,
+}
+
+/// Without the token.
+impl fmt::Debug for Unsigned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Unsigned")
+            .field("kid", &self.key.kid)
+            .field("carried", &self.carried)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The signature could not be made.

@@ -7,6 +7,7 @@ use crate::jose::CompactJws;
 use crate::json::{self, Document, Edits, Kind, Limits, ParseError};
 use memchr::memchr_iter;
 use std::borrow::Cow;
+use std::fmt;
 
 /// A token response of the upstream, parsed. Never to be made from anything that a client sent.
 #[derive(Debug)]
@@ -15,13 +16,19 @@ pub struct TokenResponse<'t> {
 }
 
 /// A token that stood in a response of the upstream: only those are ever verified and signed anew.
-#[derive(Debug)]
 pub struct UpstreamToken<'t> {
     text: Cow<'t, str>,
     kind: TokenKind,
     beside: Beside<'t>,
     /// New tokens for those inside of it, by kind.
     inside: Vec<(TokenKind, String)>,
+}
+
+/// Without the token, and what stands beside it and inside of it.
+impl fmt::Debug for UpstreamToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("UpstreamToken").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// Why a body is no token response whose tokens could be changed.

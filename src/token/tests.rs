@@ -243,6 +243,30 @@ fn threat_40_the_lifetime_has_a_skew() {
 }
 
 #[test]
+fn no_debug_text_holds_a_token() {
+    let key = SigningKey::generate(Alg::Rs256).unwrap();
+    let payload = br#"{"iss":"https://idp.test","aud":"crm","sub":"a","exp":1790000600}"#;
+    let text = token(&key, r#"{"alg":"RS256"}"#, payload);
+    let body = format!(r#"{{"access_token":"{text}","id_token":"{text}"}}"#);
+    let location = format!("https://rp.test/#state=1&id_token={text}");
+    let response = TokenResponse::parse(body.as_bytes()).unwrap();
+    let found = response.id_token().unwrap();
+    let trust = trust("https://idp.test", vec![trusted(key.public().clone(), Some("k"))]);
+    let verified = trust.verify(&found, NOW, &mut Vec::new()).unwrap();
+    let decision = decide(&trust, &bridge(), Mode::Auto, &found, NOW).decision;
+    assert!(matches!(decision, Decision::Resign(..)), "{decision:?}");
+    for shown in [
+        format!("{:?}", CompactJws::parse(&text)),
+        format!("{:?}", JwtResponse::parse(TokenKind::UserInfo, text.as_bytes())),
+        format!("{:?}", AuthorizationResponse::from_location(&location, "")),
+        format!("{response:?} {found:?} {verified:?} {decision:?}"),
+    ] {
+        assert!(text.split('.').all(|segment| !shown.contains(segment)), "{shown}");
+        assert!(!shown.contains("https://idp.test"), "{shown}");
+    }
+}
+
+#[test]
 fn a_token_that_would_be_too_long_goes_without_a_carrier() {
     let key = SigningKey::generate(Alg::Rs256).unwrap();
     let trust = trust("i", vec![trusted(key.public().clone(), Some("a"))]);
