@@ -1,6 +1,6 @@
 //! A parsed text: values that know where they stand in it.
 
-use super::node::{Kind, NameMask, Node, Sketch, find, members, unescape};
+use super::node::{Inside, Kind, NameMask, Node, Sketch, unescape};
 use super::scan::{Limits, ParseError, Problem, Scanned, scan};
 use std::borrow::Cow;
 use std::fmt;
@@ -40,8 +40,12 @@ impl<'t> Document<'t> {
     /// As [`Document::parse_bytes`]; the document keeps them.
     pub fn parse_owned(bytes: Vec<u8>, limits: Limits) -> Result<Document<'static>, ParseError> {
         let text = String::from_utf8(bytes).map_err(|error| not_utf8(error.utf8_error()))?;
+        Document::of(text.into(), limits)?.without_duplicates()
+    }
+
+    fn of(text: Cow<'t, str>, limits: Limits) -> Result<Self, ParseError> {
         let Scanned { nodes, duplicates } = scan(&text, limits)?;
-        Document { text: text.into(), nodes, duplicates }.without_duplicates()
+        Ok(Self { text, nodes, duplicates })
     }
 
     fn without_duplicates(self) -> Result<Self, ParseError> {
@@ -54,8 +58,7 @@ impl<'t> Document<'t> {
     /// Reads `text`, but leaves it to the caller to ask [`Value::has_duplicates`]: for key sets, where
     /// one ambiguous key must not take the others with it (RFC 7517 §5).
     pub fn parse_with_duplicates(text: &'t str, limits: Limits) -> Result<Self, ParseError> {
-        let Scanned { nodes, duplicates } = scan(text, limits)?;
-        Ok(Self { text: text.into(), nodes, duplicates })
+        Self::of(text.into(), limits)
     }
 
     /// The text as it was given.
@@ -137,8 +140,7 @@ impl<'d> Value<'d> {
 
     /// The member's name as it stands, with its quotes; `None` outside objects.
     pub fn raw_name(&self) -> Option<&'d str> {
-        let (start, end) = self.node().key?;
-        self.document.text.get(start as usize..end as usize)
+        self.node().raw_name(&self.document.text)
     }
 
     /// The content of a string, unescaped; `None` for other kinds.
@@ -177,8 +179,8 @@ impl<'d> Value<'d> {
         if !object.names.may_hold(NameMask::of(sketch)) {
             return None;
         }
-        let members = members(&document.nodes, index, object.after);
-        let index = find(&document.text, members, sketch, name)?;
+        let members = Inside::of(&document.nodes, index, object.after);
+        let index = members.place_of(&document.text, sketch, name)?;
         Some(Self { document, index })
     }
 
@@ -203,8 +205,7 @@ impl<'d> Value<'d> {
 #[derive(Debug, Clone)]
 pub struct Elements<'d> {
     document: &'d Document<'d>,
-    next: u32,
-    end: u32,
+    inside: Inside<'d>,
 }
 
 /// The members of an object: each value knows its [`Value::name`].
@@ -214,8 +215,9 @@ impl<'d> Elements<'d> {
     fn of(container: Value<'d>, kind: Kind) -> Self {
         let node = container.node();
         let holds = node.kind == kind && matches!(kind, Kind::Array | Kind::Object);
-        let (next, end) = if holds { (container.index + 1, node.after) } else { (0, 0) };
-        Self { document: container.document, next, end }
+        let nodes = if holds { container.document.nodes.as_slice() } else { &[] };
+        let inside = Inside::of(nodes, container.index, node.after);
+        Self { document: container.document, inside }
     }
 }
 
@@ -223,12 +225,8 @@ impl<'d> Iterator for Elements<'d> {
     type Item = Value<'d>;
 
     fn next(&mut self) -> Option<Value<'d>> {
-        if self.next >= self.end {
-            return None;
-        }
-        let value = Value { document: self.document, index: self.next };
-        self.next = value.node().after;
-        Some(value)
+        let (index, _) = self.inside.next()?;
+        Some(Value { document: self.document, index })
     }
 }
 

@@ -36,38 +36,50 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// The name of a member of `text`, unescaped; empty outside objects.
+    /// The name of a member of `text` as it stands, with its quotes; `None` outside objects.
+    pub(super) fn raw_name<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let (start, end) = self.key?;
+        text.get(start as usize..end as usize)
+    }
+
+    /// The same, unescaped; empty outside objects.
     pub(super) fn name<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let raw = self.key.and_then(|(start, end)| text.get(start as usize..end as usize));
-        unescape(raw.unwrap_or_default(), self.sketch == Sketch::ESCAPED).unwrap_or_default()
+        let raw = self.raw_name(text).unwrap_or_default();
+        unescape(raw, self.sketch == Sketch::ESCAPED).unwrap_or_default()
     }
 }
 
-/// The nodes inside a container, with their places: of those from its own on, and before `end`.
-pub(super) fn members(
-    nodes: &[Node],
-    container: u32,
+/// The nodes inside a container that are no deeper, with their places, in text order.
+#[derive(Debug, Clone)]
+pub(super) struct Inside<'n> {
+    nodes: &'n [Node],
+    next: u32,
     end: u32,
-) -> impl Iterator<Item = (u32, &Node)> {
-    let mut next = container + 1;
-    std::iter::from_fn(move || {
-        let index = (next < end).then_some(next)?;
-        let node = nodes.get(index as usize)?;
-        next = node.after;
-        Some((index, node))
-    })
 }
 
-/// The first of some members of `text` that has this `name`.
-pub(super) fn find<'n>(
-    text: &str,
-    mut members: impl Iterator<Item = (u32, &'n Node)>,
-    sketch: Sketch,
-    name: &str,
-) -> Option<u32> {
-    let found =
-        members.find(|(_, member)| member.sketch.may_be(sketch) && member.name(text) == name);
-    found.map(|(index, _)| index)
+impl<'n> Inside<'n> {
+    /// Those of the container at that place, as far as they come before `end`.
+    pub(super) fn of(nodes: &'n [Node], container: u32, end: u32) -> Self {
+        Self { nodes, next: container + 1, end }
+    }
+
+    /// The place of the first one that has this `name` in `text`.
+    pub(super) fn place_of(mut self, text: &str, sketch: Sketch, name: &str) -> Option<u32> {
+        let found =
+            self.find(|(_, member)| member.sketch.may_be(sketch) && member.name(text) == name);
+        found.map(|(index, _)| index)
+    }
+}
+
+impl<'n> Iterator for Inside<'n> {
+    type Item = (u32, &'n Node);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = (self.next < self.end).then_some(self.next)?;
+        let node = self.nodes.get(index as usize)?;
+        self.next = node.after;
+        Some((index, node))
+    }
 }
 
 /// What two names have in common that are the same, in one comparison: the rules ask each object for each name that they

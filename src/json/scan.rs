@@ -3,7 +3,7 @@
 //! It accepts RFC 8259 texts only, in UTF-8 without a byte order mark, with every escape valid, and
 //! refuses what goes beyond the caller's limits before any memory is spent on it.
 
-use super::node::{Kind, NameMask, Node, Sketch, find, members, unescape};
+use super::node::{Inside, Kind, NameMask, Node, Sketch, unescape};
 use memchr::memchr2;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -203,12 +203,7 @@ impl<'t> Scanner<'t> {
         let name =
             unescape(raw, escaped).ok_or(ParseError { problem: Problem::String, offset: start })?;
         let sketch = Sketch::of(name.as_bytes());
-        if self.open.last().is_some_and(|open| open.names.count >= self.limits.members) {
-            return Err(self.error(Problem::TooLarge));
-        }
-        if !self.add_name(name, sketch) {
-            self.duplicates.extend(self.open.last().map(|open| (open.node, start)));
-        }
+        self.note(name, sketch, start)?;
         let sketch = if escaped { Sketch::ESCAPED } else { sketch };
         let name = Name { span: (start as u32, self.at as u32), sketch };
         self.skip_blanks();
@@ -220,20 +215,29 @@ impl<'t> Scanner<'t> {
         Ok(name)
     }
 
-    /// Notes a name of the innermost object; false if it was there already.
-    fn add_name(&mut self, name: Cow<'t, str>, sketch: Sketch) -> bool {
-        let Self { text, nodes, open, .. } = self;
-        let Some(Open { node, names, .. }) = open.last_mut() else { return true };
-        let members = || members(nodes, *node as u32, nodes.len() as u32);
+    /// Notes a name of the innermost object, which begins at `start`.
+    fn note(&mut self, name: Cow<'t, str>, sketch: Sketch, start: usize) -> Result<(), ParseError> {
+        let too_large = self.error(Problem::TooLarge);
+        let Self { text, nodes, open, duplicates, limits, .. } = self;
+        let Some(Open { node, names, .. }) = open.last_mut() else { return Ok(()) };
+        if names.count >= limits.members {
+            return Err(too_large);
+        }
+        let members = || Inside::of(nodes, *node as u32, nodes.len() as u32);
         let mask = NameMask::of(sketch);
         let may_be_there = names.mask.may_hold(mask);
         names.mask.add(mask);
         names.count += 1;
-        if names.count <= Names::FEW {
-            return !may_be_there || find(text, members(), sketch, &name).is_none();
+        let is_new = if names.count <= Names::FEW {
+            !may_be_there || members().place_of(text, sketch, &name).is_none()
+        } else {
+            let all = || members().map(|(_, member)| member.name(text)).collect();
+            names.many.get_or_insert_with(all).insert(name)
+        };
+        if !is_new {
+            duplicates.push((*node, start));
         }
-        let all = || members().map(|(_, member)| member.name(text)).collect();
-        names.many.get_or_insert_with(all).insert(name)
+        Ok(())
     }
 
     fn value(&mut self, first: u8, key: Option<Name>) -> Result<Expect, ParseError> {
