@@ -34,26 +34,9 @@ type Signed = Result<String, ResignError>;
 
 /// A token to be signed, and who waits for it.
 struct Order {
-    work: Work,
+    sign: Box<dyn FnOnce() -> Signed + Send>,
     client: oneshot::Sender<Signed>,
     desk: Arc<Desk>,
-}
-
-/// What a thread is to do.
-enum Work {
-    Sign(Unsigned),
-    #[cfg(test)]
-    Run(Box<dyn FnOnce() -> Signed + Send>),
-}
-
-impl Work {
-    fn run(self) -> Signed {
-        match self {
-            Self::Sign(unsigned) => unsigned.sign(),
-            #[cfg(test)]
-            Self::Run(work) => work(),
-        }
-    }
 }
 
 /// Where a worker gets back what was signed for it.
@@ -148,14 +131,13 @@ impl Office {
         let mut signed = Vec::with_capacity(AT_A_TIME);
         while self.wait(&mut orders) {
             let mut begun = Instant::now();
-            for Order { work, client, desk } in orders.drain(..) {
+            for Order { sign, client, desk } in orders.drain(..) {
                 // Nobody waits for the token of a client that has left.
                 if client.is_closed() {
                     continue;
                 }
                 // A panic costs one token, and not the thread.
-                let token =
-                    catch_unwind(AssertUnwindSafe(|| work.run())).unwrap_or(Err(ResignError));
+                let token = catch_unwind(AssertUnwindSafe(sign)).unwrap_or(Err(ResignError));
                 signed.push((desk, client, token));
                 let now = Instant::now();
                 if now.duration_since(begun) >= PATIENCE {
@@ -227,13 +209,13 @@ impl Signing {
 
     /// Has a token signed.
     pub(super) async fn sign(&self, unsigned: Unsigned) -> Signed {
-        self.order(Work::Sign(unsigned)).await
+        self.order(Box::new(|| unsigned.sign())).await
     }
 
-    async fn order(&self, work: Work) -> Signed {
+    async fn order(&self, sign: Box<dyn FnOnce() -> Signed + Send>) -> Signed {
         let (client, token) = oneshot::channel();
         let desk = Arc::clone(&self.desk);
-        self.outgoing.borrow_mut().push(Order { work, client, desk });
+        self.outgoing.borrow_mut().push(Order { sign, client, desk });
         self.desk.bell.notify_one();
         token.await.unwrap_or(Err(ResignError))
     }
@@ -273,12 +255,6 @@ mod tests {
         });
     }
 
-    impl Signing {
-        async fn run_work(&self, work: impl FnOnce() -> Signed + Send + 'static) -> Signed {
-            self.order(Work::Run(Box::new(work))).await
-        }
-    }
-
     fn thread_name() -> String {
         thread::current().name().unwrap_or_default().to_owned()
     }
@@ -289,7 +265,7 @@ mod tests {
             let orders = (0..100).map(|number| {
                 let signing = Rc::clone(&signing);
                 let sign = move || Ok(format!("{number} by {}", thread_name()));
-                tokio::task::spawn_local(async move { signing.run_work(sign).await })
+                tokio::task::spawn_local(async move { signing.order(Box::new(sign)).await })
             });
             for (number, order) in orders.collect::<Vec<_>>().into_iter().enumerate() {
                 let signed = order.await.unwrap().unwrap();
@@ -306,7 +282,7 @@ mod tests {
         with_signing(1, async |signing| {
             let before = urgency();
             for _ in 0..2 {
-                let order = signing.run_work(move || Ok(urgency().to_string()));
+                let order = signing.order(Box::new(move || Ok(urgency().to_string())));
                 assert_eq!(order.await.unwrap(), (before + GIVE_WAY).min(19).to_string());
             }
             assert_eq!(urgency(), before, "nobody else does");
@@ -316,9 +292,9 @@ mod tests {
     #[test]
     fn a_panic_and_a_failure_cost_one_token() {
         with_signing(1, async |signing| {
-            assert!(signing.run_work(|| panic!("a signature")).await.is_err());
-            assert!(signing.run_work(|| Err(ResignError)).await.is_err());
-            assert_eq!(signing.run_work(|| Ok(thread_name())).await.unwrap(), "signer-0");
+            assert!(signing.order(Box::new(|| panic!("a signature"))).await.is_err());
+            assert!(signing.order(Box::new(|| Err(ResignError))).await.is_err());
+            assert_eq!(signing.order(Box::new(|| Ok(thread_name()))).await.unwrap(), "signer-0");
         });
     }
 
@@ -329,7 +305,7 @@ mod tests {
             let first = Rc::clone(&signing);
             let first = tokio::task::spawn_local(async move {
                 let sign = move || Ok(held.recv().is_ok().to_string());
-                first.run_work(sign).await
+                first.order(Box::new(sign)).await
             });
             let (left, signed) = std::sync::mpsc::channel();
             let second = Rc::clone(&signing);
@@ -338,14 +314,14 @@ mod tests {
                     left.send(()).unwrap();
                     Err(ResignError)
                 };
-                second.run_work(sign).await
+                second.order(Box::new(sign)).await
             });
             tokio::task::yield_now().await;
             second.abort();
             assert!(second.await.unwrap_err().is_cancelled());
             hold.send(()).unwrap();
             assert_eq!(first.await.unwrap().unwrap(), "true");
-            assert!(signing.run_work(|| Ok(String::new())).await.is_ok());
+            assert!(signing.order(Box::new(|| Ok(String::new()))).await.is_ok());
             assert!(signed.recv().is_err(), "the order is gone, and was not done");
         });
     }
@@ -358,7 +334,7 @@ mod tests {
         runtime.block_on(async {
             let signing = Signing::new(&signers);
             let running = tokio::task::spawn_local(Rc::clone(&signing).run());
-            assert!(signing.run_work(|| Ok(String::new())).await.is_ok());
+            assert!(signing.order(Box::new(|| Ok(String::new()))).await.is_ok());
             assert!(office.upgrade().is_some_and(|office| Arc::strong_count(&office) > 2));
             running.abort();
         });
