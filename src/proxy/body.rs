@@ -223,13 +223,12 @@ struct Chunks {
 
 impl Chunks {
     fn push(&mut self, piece: Bytes) {
-        let length = piece.len();
-        if self.bytes == 0 {
+        self.bytes += piece.len();
+        if self.first.is_empty() {
             self.first = piece;
         } else {
             self.more.push(piece);
         }
-        self.bytes += length;
     }
 
     fn join(self) -> Bytes {

@@ -170,9 +170,8 @@ fn with_carrier(token: &VerifiedToken<'_>) -> Option<Vec<u8>> {
         None => String::new(),
     };
     let (header, signature) = (token.jws().header_segment(), token.jws().signature_segment());
-    let carrier = [CARRIER_START, header, ".", signature, &undo, "\","].map(str::as_bytes);
-    let [start, header, dot, signature, undo, end] = carrier;
-    Some([before, start, header, dot, signature, undo, end, after].concat())
+    let carrier = [CARRIER_START, header, ".", signature, &undo, "\","].concat();
+    Some([before, carrier.as_bytes(), after].concat())
 }
 
 /// How many characters a signature of `key` takes.
